@@ -1,0 +1,35 @@
+"""Run the client outside: `python -m tests.client --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.client.run import Client, Plan
+
+
+def main() -> int:
+    """Read the arguments, run to the end, and say where the log is."""
+    parser = argparse.ArgumentParser(prog="python -m tests.client", description=__doc__)
+    parser.add_argument("--server", action="append", required=True, metavar="URL", help="endpoint; repeat, in order")
+    parser.add_argument("--auth-file", type=Path, required=True, help="file with user:password (never an argument)")
+    parser.add_argument("--prefix", required=True, help="what the names of this run's documents begin with")
+    parser.add_argument("--log", type=Path, required=True, help="JSON lines, one per call; must not exist yet")
+    parser.add_argument("--seconds", type=float, default=120.0, help="end after this many seconds at the latest")
+    parser.add_argument("--stop-file", type=Path, help="file that will hold the epoch second at which to end")
+    options = parser.parse_args()
+    plan = Plan(
+        servers=tuple(options.server),
+        session=options.auth_file.read_text().strip(),
+        prefix=options.prefix,
+        seconds=options.seconds,
+        stop_file=options.stop_file,
+    )
+    # "x": names are unique within a run only, so two runs must never share a log.
+    with options.log.open("x") as log:
+        Client(plan, log).run()
+    return 0
+
+
+sys.exit(main())

@@ -1,0 +1,87 @@
+"""The judgement over a client's log and what the databases hold: pure, no input or output."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from tests.client.calls import Call, Kind, Outcome
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """Two moments of the controller's clock: before the fault was ordered, and after it had hit."""
+
+    ordered: float
+    hit: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """What a client had of one kind of call after a fault."""
+
+    kind: Kind
+    outage: float | None  # seconds from the order of the fault to the first success of a call sent after the hit
+    longest_gap: float  # longest time without a success, from the order of the fault to the end of the log
+    watched: float  # seconds the client went on after the hit
+    before: int  # successes before the fault was ordered
+    counts: Mapping[Outcome, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """Which writes of a client are in which database."""
+
+    acknowledged: frozenset[str]
+    missing: Mapping[str, frozenset[str]]  # database -> acknowledged names that it does not hold
+    repeated: Mapping[str, frozenset[str]]  # database -> names that it holds more than once
+    foreign: Mapping[str, frozenset[str]]  # database -> names with the client's prefix that it never wrote
+    applied_unacknowledged: frozenset[str]  # unknown or failed for the client, and in a database all the same
+
+    @property
+    def sound(self) -> bool:
+        """Say whether nothing acknowledged is missing and nothing is there twice or unasked."""
+        return not any(names for table in (self.missing, self.repeated, self.foreign) for names in table.values())
+
+
+def judge_service(calls: Sequence[Call], kind: Kind, fault: Fault) -> Service:
+    """Measure one kind of call around a fault."""
+    mine = sorted((call for call in calls if call.kind == kind), key=lambda call: call.sent)
+    good = [call for call in mine if call.outcome == "acknowledged"]
+    afterwards = [call.done for call in good if call.sent >= fault.hit]
+    end = max((call.done for call in mine), default=fault.hit)
+    marks = sorted([fault.ordered, *(call.done for call in good if call.done > fault.ordered), max(end, fault.ordered)])
+    return Service(
+        kind=kind,
+        outage=min(afterwards) - fault.ordered if afterwards else None,
+        longest_gap=max(later - earlier for earlier, later in itertools.pairwise(marks)),
+        watched=max(0.0, end - fault.hit),
+        before=sum(call.done < fault.ordered for call in good),
+        counts=Counter(call.outcome for call in mine),
+    )
+
+
+def judge_ledger(calls: Iterable[Call], databases: Mapping[str, Sequence[str]], prefix: str) -> Ledger:
+    """Compare what the client wrote with the names each database holds, one per row; other prefixes do not count."""
+    written: dict[str, Outcome] = {}
+    for call in calls:
+        if call.kind != "write":
+            continue
+        if call.name in written:
+            raise ValueError(f"the client wrote {call.name} twice: names must be unique to show a repetition")
+        written[call.name] = call.outcome
+    acknowledged = frozenset(name for name, outcome in written.items() if outcome == "acknowledged")
+    held = {server: Counter(name for name in names if name.startswith(prefix)) for server, names in databases.items()}
+    return Ledger(
+        acknowledged=acknowledged,
+        missing={server: acknowledged - set(names) for server, names in held.items()},
+        repeated={
+            server: frozenset(name for name, count in names.items() if count > 1) for server, names in held.items()
+        },
+        foreign={server: frozenset(set(names) - set(written)) for server, names in held.items()},
+        applied_unacknowledged=frozenset(
+            name for names in held.values() for name in names if name in written and name not in acknowledged
+        ),
+    )

@@ -1,0 +1,160 @@
+"""The client against servers that answer, refuse, hang and vanish."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.client.calls import Call, from_lines
+from tests.client.rpc import call
+from tests.client.run import Client, Plan
+
+Behaviour = Callable[[str, list[object]], object]
+
+
+@contextmanager
+def serve(behave: Behaviour) -> Iterator[str]:
+    """Serve XML-RPC; `behave` gives the answer, or None to close without one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # noqa: N802
+            arguments, method = xmlrpc.client.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = behave(str(method), list(arguments))
+            if answer is None:
+                return
+            body = xmlrpc.client.dumps((answer,), methodresponse=True).encode()  # type: ignore[arg-type]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/RPC2"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Zone:
+    """A zone of one that counts what it was asked to write."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.names: list[str] = []
+
+    def __call__(self, method: str, arguments: list[object]) -> object:
+        """Answer as oned does."""
+        if method == "one.document.allocate":
+            self.names.append(str(arguments[1]).split('"')[1])
+            return [True, len(self.names), 0]
+        if int(str(arguments[1])) <= len(self.names):
+            return [True, "<DOCUMENT/>", 0]
+        return [False, "no such document", 1024]
+
+
+def run(*servers: str, seconds: float = 1.6, timeout: float = 0.3, stop_file: Path | None = None) -> list[Call]:
+    """Run a client and give its log."""
+    log = io.StringIO()
+    Client(Plan(servers, "oneadmin:secret-of-the-test", "p-", 0.1, timeout, seconds, stop_file), log).run()
+    return from_lines(log.getvalue().splitlines())
+
+
+def closed_port() -> str:
+    """Give an endpoint where nobody listens."""
+    with serve(lambda *_: None) as endpoint:
+        return endpoint
+
+
+def test_every_acknowledged_write_reached_the_zone_once() -> None:
+    """Names are unique, and what is acknowledged is what was written."""
+    zone = Zone()
+    with serve(zone) as endpoint:
+        calls = run(endpoint)
+    acknowledged = [entry.name for entry in calls if entry.kind == "write" and entry.outcome == "acknowledged"]
+    assert acknowledged == zone.names
+    assert len(set(zone.names)) == len(zone.names) >= 10
+    assert [entry.outcome for entry in calls if entry.kind == "read"].count("acknowledged") >= 3
+
+
+def test_a_hanging_write_is_unknown_and_is_not_repeated() -> None:
+    """The first server takes the write and says nothing; the next one never hears that name."""
+    zone, hung = Zone(), Zone()
+
+    def hang(method: str, arguments: list[object]) -> object:
+        hung(method, arguments)
+        time.sleep(0.6)
+        return None
+
+    with serve(hang) as first, serve(zone) as second:
+        calls = run(first, second)
+    assert [entry.outcome for entry in calls if entry.name == hung.names[0]] == ["unknown"]
+    assert calls[0].done - calls[0].sent == pytest.approx(0.3, abs=0.15)
+    assert not set(hung.names) & set(zone.names)
+    assert zone.names
+
+
+def test_a_dead_server_is_failed_and_the_next_is_asked() -> None:
+    """Nothing was sent, so the outcome is certain."""
+    zone = Zone()
+    with serve(zone) as alive:
+        writes = [entry for entry in run(closed_port(), alive) if entry.kind == "write"]
+    assert writes[0].outcome == "failed"
+    assert "not reached" in writes[0].reason
+    assert {entry.outcome for entry in writes[1:]} == {"acknowledged"}
+
+
+def test_an_answer_cut_short_is_unknown() -> None:
+    """The connection ends without an answer: the write may be there."""
+    with serve(lambda *_: None) as endpoint:
+        assert call(endpoint, "one.document.allocate", ("s", "t", 1), 0.5).outcome == "unknown"
+
+
+def test_a_refusal_is_failed_with_the_zones_words() -> None:
+    """An error is an answer."""
+    with serve(lambda *_: [False, "oned cluster in election mode", 8192]) as endpoint:
+        answer = call(endpoint, "one.document.allocate", ("s", "t", 1), 0.5)
+    assert answer.outcome == "failed"
+    assert "election mode" in answer.reason
+
+
+def test_the_stop_file_ends_the_run_and_the_limit_ends_it_anyway(tmp_path: Path) -> None:
+    """Whoever knows when the fault hit says when to stop; nobody saying it is not forever."""
+    stop = tmp_path / "stop"
+    stop.write_text(f"{time.time() + 0.5}")
+    with ExitStack() as stack:
+        endpoint = stack.enter_context(serve(Zone()))
+        started = time.monotonic()
+        run(endpoint, seconds=30, stop_file=stop)
+        assert time.monotonic() - started < 3
+        started = time.monotonic()
+        run(endpoint, seconds=0.5, stop_file=tmp_path / "never")
+        assert time.monotonic() - started < 3
+
+
+def test_the_credentials_are_not_in_the_log_nor_in_the_plans_text() -> None:
+    """What is printed or kept tells no password."""
+    with serve(lambda *_: [False, "no", 256]) as endpoint:
+        assert "secret-of-the-test" not in "".join(entry.to_line() for entry in run(endpoint, seconds=0.5))
+    assert "secret-of-the-test" not in repr(Plan(("x",), "oneadmin:secret-of-the-test", "p-"))
+
+
+@pytest.mark.parametrize("broken", [{"seconds": 0}, {"seconds": 601}, {"interval": 0.0}, {"servers": ()}])
+def test_a_plan_without_an_end_or_a_pause_is_refused(broken: dict[str, object]) -> None:
+    """Load on a zone is bounded in count and time."""
+    with pytest.raises(ValueError, match="wants servers"):
+        Plan(**{"servers": ("x",), "session": "s", "prefix": "p-", **broken})  # type: ignore[arg-type]
