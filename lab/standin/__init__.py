@@ -1,0 +1,1 @@
+"""The stand-in: a test double of OpenNebula, for tests only."""
