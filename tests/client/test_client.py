@@ -25,7 +25,7 @@ def serve(behave: Behaviour) -> Iterator[str]:
     """Serve XML-RPC; `behave` gives the answer, or None to close without one."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             arguments, method = xmlrpc.client.loads(self.rfile.read(int(self.headers["Content-Length"])))
             answer = behave(str(method), list(arguments))
             if answer is None:
