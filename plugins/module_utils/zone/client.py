@@ -1,0 +1,310 @@
+# Copyright: Nebula HA contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions to oned over XML-RPC: the only input and output of this package.
+
+A call is made once and never repeated behind the caller's back: a request that got no answer may have been applied.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno as os_errno
+import http.client
+import queue
+import socket
+import ssl
+import threading
+import time
+import xml.parsers.expat
+import xmlrpc.client
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from .model import (
+    Answer,
+    DocumentError,
+    Failure,
+    FailureKind,
+    RaftStatus,
+    Zone,
+    endpoint_key,
+    parse_raft,
+    parse_zone,
+)
+
+# Endpoints that only the zone's document names are asked later than the first ones: what they get at least.
+LATE_GRACE = 1.0
+
+
+class Errno(enum.IntEnum):
+    """OpenNebula's error numbers."""
+
+    AUTHENTICATION = 0x0100
+    AUTHORIZATION = 0x0200
+    NO_EXISTS = 0x0400
+    ACTION = 0x0800
+    XML_RPC_API = 0x1000
+    INTERNAL = 0x2000
+    ALLOCATE = 0x4000
+    LOCKED = 0x8000
+    REPLICATION = 0x10000
+
+
+class CallError(Exception):
+    """A call that gave no result; `unknown` says whether it may have been applied all the same."""
+
+    def __init__(self, endpoint: str, method: str, failure: Failure) -> None:
+        super().__init__(f"{method} to {endpoint} failed: {failure.detail}")
+        self.endpoint = endpoint
+        self.method = method
+        self.failure = failure
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the server may have applied the call although no answer came."""
+        return self.failure.kind in (FailureKind.TIMEOUT, FailureKind.DROPPED, FailureKind.PROTOCOL)
+
+
+class CredentialsError(Exception):
+    """The file of credentials cannot be used."""
+
+
+def endpoint_url(host: str, port: int) -> str:
+    """The endpoint of the oned on a host."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}/RPC2"
+
+
+def read_session(path: str) -> str:
+    """The 'user:password' that one_auth holds."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            session = handle.readline().strip()
+    except FileNotFoundError:
+        raise CredentialsError(
+            f"{path} does not exist: OpenNebula was not set up on this machine; deploy it first"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise CredentialsError(f"{path} cannot be read: {reason}; run this as oneadmin or root") from error
+    user, colon, password = session.partition(":")
+    if not (user and colon and password):
+        raise CredentialsError(
+            f"{path} does not hold 'user:password' in its first line; restore it from another front-end"
+        )
+    return session
+
+
+class _OneCallTransport(xmlrpc.client.Transport):
+    """Transport with a timeout that sends a request once; the standard one sends it again after a reset."""
+
+    def __init__(self, timeout: float, secure: bool) -> None:
+        super().__init__()
+        self._timeout = timeout
+        self._secure = secure
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        name = host[0] if isinstance(host, tuple) else host
+        connection: http.client.HTTPConnection
+        if self._secure:
+            context = ssl.create_default_context()
+            connection = http.client.HTTPSConnection(name, timeout=self._timeout, context=context)
+        else:
+            connection = http.client.HTTPConnection(name, timeout=self._timeout)
+        # Where close() looks for it.
+        self._connection = (host, connection)
+        return connection
+
+    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
+        return self.single_request(host, handler, request_body, verbose)
+
+
+class Client:
+    """Calls to one endpoint with one session."""
+
+    def __init__(self, endpoint: str, session: str, timeout: float) -> None:
+        self.endpoint = endpoint
+        self.timeout = timeout
+        self._session = session
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """The result of a call; CallError tells the ways to fail apart."""
+        parts = urlsplit(self.endpoint)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise self._error(method, FailureKind.UNRESOLVED, f"'{self.endpoint}' is no http(s) URL")
+        transport = _OneCallTransport(max(self.timeout, 0.001), parts.scheme == "https")
+        body = xmlrpc.client.dumps((self._session, *arguments), method).encode("utf-8")
+        try:
+            reply = transport.request(parts.netloc, parts.path or "/RPC2", body)
+        except xmlrpc.client.Fault as error:
+            raise self._error(method, FailureKind.FAULT, f"fault {error.faultCode}: {error.faultString}") from None
+        except xmlrpc.client.ProtocolError as error:
+            raise self._error(method, FailureKind.HTTP, f"HTTP status {error.errcode} {error.errmsg}") from None
+        except socket.timeout:
+            raise self._error(method, FailureKind.TIMEOUT, f"no answer within {self.timeout:.3g} s") from None
+        except ConnectionRefusedError:
+            raise self._error(method, FailureKind.REFUSED, "connection refused") from None
+        except socket.gaierror:
+            raise self._error(method, FailureKind.UNRESOLVED, f"the name '{parts.hostname}' has no address") from None
+        except (ConnectionError, http.client.HTTPException) as error:
+            # RemoteDisconnected is both: the request was sent, the answer never came.
+            kind = FailureKind.DROPPED if isinstance(error, ConnectionError) else FailureKind.PROTOCOL
+            raise self._error(method, kind, f"the connection broke ({type(error).__name__})") from None
+        except OSError as error:
+            name = os_errno.errorcode.get(error.errno or 0, "")
+            kind = FailureKind.TIMEOUT if name == "ETIMEDOUT" else FailureKind.UNREACHABLE
+            raise self._error(method, kind, error.strerror or type(error).__name__) from None
+        except (xml.parsers.expat.ExpatError, xmlrpc.client.ResponseError, ValueError, TypeError, KeyError, IndexError):
+            raise self._error(method, FailureKind.PROTOCOL, "the answer is no XML-RPC") from None
+        finally:
+            transport.close()
+        return self._result(method, reply)
+
+    def _result(self, method: str, reply: Any) -> Any:
+        value = reply[0] if isinstance(reply, tuple) and len(reply) == 1 else None
+        if not isinstance(value, list) or len(value) < 2 or not isinstance(value[0], bool):
+            raise self._error(method, FailureKind.PROTOCOL, "the answer is not what oned answers")
+        if value[0]:
+            return value[1]
+        number = value[2] if len(value) > 2 and isinstance(value[2], int) else None
+        kind = FailureKind.CREDENTIALS if number == Errno.AUTHENTICATION else FailureKind.ERROR
+        detail = str(value[1]).strip() or f"errno {number} without a message"
+        raise self._error(method, kind, detail, number)
+
+    def _error(self, method: str, kind: FailureKind, detail: str, number: int | None = None) -> CallError:
+        return CallError(self.endpoint, method, Failure(kind, detail, number))
+
+    def _document(self, method: str, *arguments: Any) -> str:
+        value = self.call(method, *arguments)
+        if not isinstance(value, str):
+            raise self._error(method, FailureKind.PROTOCOL, "the answer is no document")
+        return value
+
+    def raft_status(self) -> RaftStatus:
+        """What this server says about itself; answered with or without a leader."""
+        method = "one.zone.raftstatus"
+        try:
+            return parse_raft(self._document(method))
+        except DocumentError as error:
+            raise self._error(method, FailureKind.PROTOCOL, str(error)) from None
+
+    def zone(self, zone_id: int = 0) -> Zone:
+        """The zone as this server knows it; a server that is behind knows an old one."""
+        method = "one.zone.info"
+        try:
+            return parse_zone(self._document(method, zone_id, False))
+        except DocumentError as error:
+            raise self._error(method, FailureKind.PROTOCOL, str(error)) from None
+
+    def version(self) -> str:
+        """The release that runs; refused while there is no leader."""
+        return self._document("one.system.version")
+
+    def add_server(self, zone_id: int, name: str, endpoint: str) -> None:
+        """Add a server; OpenNebula adds it again when it is there already."""
+        self.call("one.zone.addserver", zone_id, f'SERVER=[NAME="{name}",ENDPOINT="{endpoint}"]')
+
+    def delete_server(self, zone_id: int, server_id: int) -> None:
+        """Delete a server by id."""
+        self.call("one.zone.delserver", zone_id, server_id)
+
+    def reset_server(self, zone_id: int, server_id: int) -> None:
+        """Have the leader start over at the end of its log for this follower."""
+        self.call("one.zone.resetserver", zone_id, server_id)
+
+
+@dataclass
+class _Question:
+    """One endpoint being asked; its thread alone replaces `answer`, whoever waits only reads it."""
+
+    answer: Answer
+
+
+def ask(endpoint: str, session: str, timeout: float, zone_id: int = 0) -> Answer:
+    """Everything that one endpoint says about itself and its zone."""
+    question = _Question(Answer(endpoint))
+    _ask(question, session, time.monotonic() + timeout, timeout, zone_id)
+    return question.answer
+
+
+def _ask(question: _Question, session: str, deadline: float, timeout: float, zone_id: int) -> None:
+    start = time.monotonic()
+    client = Client(question.answer.endpoint, session, timeout)
+
+    def remaining() -> float:
+        return max(deadline - time.monotonic(), 0.001)
+
+    try:
+        client.timeout = remaining()
+        raft = client.raft_status()
+        question.answer = replace(question.answer, raft=raft, seconds=time.monotonic() - start)
+        client.timeout = remaining()
+        question.answer = replace(question.answer, zone=client.zone(zone_id))
+        client.timeout = remaining()
+        question.answer = replace(question.answer, version=client.version())
+    except CallError as error:
+        # Without a leader oned refuses to name its version: what it said before counts.
+        if question.answer.raft is None:
+            failure = error.failure
+            if failure.kind is FailureKind.TIMEOUT:
+                failure = _silent(timeout)
+            question.answer = replace(question.answer, failure=failure, seconds=time.monotonic() - start)
+
+
+def _silent(timeout: float) -> Failure:
+    return Failure(FailureKind.TIMEOUT, f"no answer within {timeout:.3g} s")
+
+
+def survey(endpoints: Iterable[str], session: str, timeout: float, zone_id: int = 0) -> list[Answer]:
+    """Ask all endpoints, and those that their zone documents name, at once and under one timeout.
+
+    Takes `timeout` seconds at most, and LATE_GRACE more when a document came so late that the servers it names would
+    have had no time to answer. Nobody is asked twice. Threads that still wait for the silent are left behind: they
+    hold a socket with its own timeout and end by themselves.
+    """
+    start = time.monotonic()
+    deadline = start + timeout
+    events: queue.Queue[_Question] = queue.Queue()
+    questions: dict[tuple[str, str, int, str], _Question] = {}
+
+    def put(endpoint: str) -> None:
+        key = endpoint_key(endpoint)
+        if key in questions:
+            return
+        question = questions[key] = _Question(Answer(endpoint))
+
+        def work() -> None:
+            try:
+                _ask(question, session, deadline, timeout, zone_id)
+            finally:
+                events.put(question)
+
+        threading.Thread(target=work, name=f"ask {endpoint}", daemon=True).start()
+
+    for endpoint in endpoints:
+        put(endpoint)
+    heard = 0
+    while heard < len(questions):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            question = events.get(timeout=left)
+        except queue.Empty:
+            break
+        heard += 1
+        named = [] if question.answer.zone is None else [item.endpoint for item in question.answer.zone.servers]
+        if any(endpoint_key(endpoint) not in questions for endpoint in named):
+            deadline = max(deadline, min(time.monotonic(), start + timeout) + LATE_GRACE)
+        for endpoint in named:
+            put(endpoint)
+    answers = []
+    for question in questions.values():
+        answer = question.answer
+        if answer.raft is None and answer.failure is None:
+            answer = replace(answer, failure=_silent(timeout), seconds=time.monotonic() - start)
+        answers.append(answer)
+    return answers

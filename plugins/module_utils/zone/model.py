@@ -1,0 +1,237 @@
+# Copyright: Nebula HA contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the servers of a zone say, as immutable types. Pure: text in, values out."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+DEFAULT_PORT = 2633
+
+
+class DocumentError(ValueError):
+    """An answer that is not the document it should be."""
+
+
+class ServerState(enum.IntEnum):
+    """Raft's states by the numbers that OpenNebula gives them."""
+
+    SOLO = 0
+    CANDIDATE = 1
+    FOLLOWER = 2
+    LEADER = 3
+
+
+class FailureKind(str, enum.Enum):
+    """Why a call gave no answer."""
+
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    UNRESOLVED = "unresolved"
+    DROPPED = "dropped"
+    HTTP = "http"
+    FAULT = "fault"
+    PROTOCOL = "protocol"
+    CREDENTIALS = "credentials"
+    ERROR = "error"
+
+    @property
+    def answered(self) -> bool:
+        """Whether a server was there at all: it said no, or said something else."""
+        return self in (
+            FailureKind.HTTP,
+            FailureKind.FAULT,
+            FailureKind.PROTOCOL,
+            FailureKind.CREDENTIALS,
+            FailureKind.ERROR,
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a call failed."""
+
+    kind: FailureKind
+    detail: str
+    errno: int | None = None
+
+
+@dataclass(frozen=True)
+class ZoneServer:
+    """One server as the zone's document lists it."""
+
+    id: int
+    name: str
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class Zone:
+    """The document of one.zone.info."""
+
+    id: int
+    name: str
+    enabled: bool
+    endpoint: str
+    servers: tuple[ZoneServer, ...]
+
+    def find(self, name: str | None = None, endpoint: str | None = None) -> tuple[ZoneServer, ...]:
+        """The servers that carry the name and the endpoint; what is not given is not compared."""
+        return tuple(
+            server
+            for server in self.servers
+            if (name is None or server.name == name)
+            and (endpoint is None or endpoint_key(server.endpoint) == endpoint_key(endpoint))
+        )
+
+
+@dataclass(frozen=True)
+class RaftStatus:
+    """The document of one.zone.raftstatus: what a server says about itself."""
+
+    server_id: int
+    state: ServerState
+    term: int
+    voted_for: int
+    commit: int
+    log_index: int
+    log_term: int
+    fedlog_index: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one endpoint answered, or how it failed to."""
+
+    endpoint: str
+    raft: RaftStatus | None = None
+    zone: Zone | None = None
+    version: str | None = None
+    failure: Failure | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ExpectedServer:
+    """A server that the inventory wants in the zone."""
+
+    name: str
+    endpoint: str
+
+
+def endpoint_key(endpoint: str) -> tuple[str, str, int, str]:
+    """A form in which two spellings of one endpoint are equal."""
+    parts = urlsplit(endpoint.strip())
+    scheme = parts.scheme.lower()
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if port is None:
+        port = {"http": 80, "https": 443}.get(scheme, DEFAULT_PORT)
+    return scheme, (parts.hostname or "").lower(), port, parts.path.rstrip("/") or "/RPC2"
+
+
+def parse_zone(text: str) -> Zone:
+    """Read the document of one.zone.info."""
+    root = _root(text, "ZONE")
+    servers = tuple(
+        ZoneServer(id=_integer(item, "ID"), name=_text(item, "NAME"), endpoint=_text(item, "ENDPOINT"))
+        for item in root.findall("SERVER_POOL/SERVER")
+    )
+    return Zone(
+        id=_integer(root, "ID"),
+        name=_text(root, "NAME"),
+        enabled=_integer(root, "STATE") == 0,
+        endpoint=(root.findtext("TEMPLATE/ENDPOINT") or "").strip(),
+        servers=servers,
+    )
+
+
+def parse_raft(text: str) -> RaftStatus:
+    """Read the document of one.zone.raftstatus."""
+    root = _root(text, "RAFT")
+    number = _integer(root, "STATE")
+    try:
+        state = ServerState(number)
+    except ValueError:
+        raise DocumentError(f"RAFT/STATE is {int(number)}, which is no state of a server") from None
+    return RaftStatus(
+        server_id=_integer(root, "SERVER_ID"),
+        state=state,
+        term=_integer(root, "TERM"),
+        voted_for=_integer(root, "VOTEDFOR"),
+        commit=_integer(root, "COMMIT"),
+        log_index=_integer(root, "LOG_INDEX"),
+        log_term=_integer(root, "LOG_TERM"),
+        fedlog_index=_integer(root, "FEDLOG_INDEX"),
+    )
+
+
+def zone_dict(zone: Zone) -> dict[str, Any]:
+    """The zone as plain values."""
+    return {
+        "id": zone.id,
+        "name": zone.name,
+        "enabled": zone.enabled,
+        "endpoint": zone.endpoint,
+        "servers": [{"id": item.id, "name": item.name, "endpoint": item.endpoint} for item in zone.servers],
+    }
+
+
+def answer_dict(answer: Answer) -> dict[str, Any]:
+    """An answer as plain values."""
+    raft = answer.raft
+    failure = answer.failure
+    return {
+        "endpoint": answer.endpoint,
+        "version": answer.version,
+        "seconds": None if answer.seconds is None else round(answer.seconds, 4),
+        "raft": None
+        if raft is None
+        else {
+            "server_id": raft.server_id,
+            "state": raft.state.name.lower(),
+            "term": raft.term,
+            "voted_for": raft.voted_for,
+            "commit": raft.commit,
+            "index": raft.log_index,
+            "log_term": raft.log_term,
+            "fedlog_index": raft.fedlog_index,
+        },
+        "zone": None if answer.zone is None else zone_dict(answer.zone),
+        "failure": None
+        if failure is None
+        else {"kind": failure.kind.value, "detail": failure.detail, "errno": failure.errno},
+    }
+
+
+def _root(text: str, tag: str) -> ElementTree.Element:
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise DocumentError(f"the answer is no XML document: {error}") from error
+    if root.tag != tag:
+        raise DocumentError(f"the answer is a <{root.tag}> document where <{tag}> was asked for")
+    return root
+
+
+def _text(element: ElementTree.Element, tag: str) -> str:
+    value = element.findtext(tag)
+    if value is None:
+        raise DocumentError(f"<{element.tag}> has no <{tag}>")
+    return value.strip()
+
+
+def _integer(element: ElementTree.Element, tag: str) -> int:
+    value = _text(element, tag)
+    try:
+        return int(value)
+    except ValueError:
+        raise DocumentError(f"<{tag}> of <{element.tag}> is '{value}', which is no number") from None

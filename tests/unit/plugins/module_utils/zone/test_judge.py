@@ -1,0 +1,423 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Situations of a zone and what must be said about each."""
+
+from __future__ import annotations
+
+import ast
+import random
+from pathlib import Path
+
+import pytest
+from ansible_collections.nebula.ha.plugins.module_utils.zone import judge as judge_module
+from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import CODES, Health, Verdict, judge
+from ansible_collections.nebula.ha.plugins.module_utils.zone.model import (
+    Answer,
+    ExpectedServer,
+    Failure,
+    FailureKind,
+    ServerState,
+    Zone,
+    ZoneServer,
+    parse_raft,
+    parse_zone,
+)
+
+from .zones import down, endpoint, expected, raft, up, zone
+
+SOLO, CANDIDATE, FOLLOWER, LEADER = ServerState.SOLO, ServerState.CANDIDATE, ServerState.FOLLOWER, ServerState.LEADER
+Z1, Z2, Z3, Z4, Z5 = (zone(n) for n in (1, 2, 3, 4, 5))
+EMPTY = Zone(0, "OpenNebula", True, "", ())
+LOCAL = "http://localhost:2633/RPC2"
+DOUBLE = Zone(0, "OpenNebula", True, "", (*Z3.servers, ZoneServer(3, "fe3", endpoint(2))))
+
+# name: (answers, expected servers, state, leader, codes)
+SITUATIONS: dict[str, tuple[list[Answer], list[ExpectedServer], Health, str | None, list[str]]] = {
+    "three and all well": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3)],
+        expected(3),
+        Health.HEALTHY,
+        "fe1",
+        [],
+    ),
+    "a follower is down": (
+        [up(0, FOLLOWER, Z3), up(1, LEADER, Z3), down(2)],
+        expected(3),
+        Health.DEGRADED,
+        "fe2",
+        ["server_unreachable"],
+    ),
+    "the leader alone": (
+        [up(0, LEADER, Z3), down(1, FailureKind.TIMEOUT), down(2)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "server_unreachable"],
+    ),
+    "an old leader and a new one": (
+        [up(0, LEADER, Z3, term=5), up(1, LEADER, Z3, term=6), up(2, FOLLOWER, Z3, term=6)],
+        [],
+        Health.DEGRADED,
+        "fe2",
+        ["two_leaders"],
+    ),
+    "the old leader has the longer log": (
+        [up(0, LEADER, Z3, term=5, index=200), up(1, LEADER, Z3, term=6), up(2, FOLLOWER, Z3, term=6)],
+        [],
+        Health.DEGRADED,
+        "fe2",
+        ["two_leaders"],
+    ),
+    "two leaders of one term": (
+        [up(0, LEADER, Z3), up(1, LEADER, Z3), down(2)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_leader", "two_leaders", "server_unreachable"],
+    ),
+    "nobody leads": (
+        [up(0, CANDIDATE, Z3, version=None), up(1, FOLLOWER, Z3, version=None), up(2, FOLLOWER, Z3, version=None)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_leader", "candidate"],
+    ),
+    "a leader that nobody follows any more": (
+        [up(0, LEADER, Z3, term=5), up(1, CANDIDATE, Z3, term=6), up(2, CANDIDATE, Z3, term=6)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_leader", "candidate"],
+    ),
+    "a cut-off candidate with a higher term beside a leader with its majority": (
+        [up(0, LEADER, Z3, term=5), up(1, FOLLOWER, Z3, term=5), up(2, CANDIDATE, Z3, term=9)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["candidate"],
+    ),
+    "credentials differ": (
+        [
+            up(0, LEADER, Z3),
+            up(1, FOLLOWER, Z3),
+            Answer(endpoint(2), failure=Failure(FailureKind.CREDENTIALS, "refused", 256)),
+        ],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["credentials_refused"],
+    ),
+    "something else listens": (
+        [
+            up(0, LEADER, Z3),
+            up(1, FOLLOWER, Z3),
+            Answer(endpoint(2), failure=Failure(FailureKind.HTTP, "HTTP status 404 Not Found")),
+        ],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["server_unreachable"],
+    ),
+    "an upgrade half done": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3, version="6.10.4")],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["version_differs"],
+    ),
+    "the leader's version is the one to have": (
+        [up(0, LEADER, Z3, version="6.10.5"), *(up(i, FOLLOWER, Z3, version="6.10.4") for i in (1, 2))],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["version_differs"],
+    ),
+    "a wrong SERVER_ID": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3, server_id=7)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["wrong_server_id"],
+    ),
+    "one SERVER_ID twice": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3, server_id=1)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["duplicate_server_id", "wrong_server_id"],
+    ),
+    "solo beside a zone that works": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, SOLO, Z3, server_id=-1, index=-1)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["solo_with_others"],
+    ),
+    "a bootstrap that stopped half way": (
+        [up(0, SOLO, Z3, server_id=-1, index=-1), down(1), down(2)],
+        expected(3),
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "no_leader", "solo_with_others", "server_unreachable"],
+    ),
+    "a follower far behind": (
+        [up(0, LEADER, Z3, index=900), up(1, FOLLOWER, Z3, index=899), up(2, FOLLOWER, Z3, index=700)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["lagging"],
+    ),
+    "four servers": (
+        [up(0, LEADER, Z4), *(up(i, FOLLOWER, Z4) for i in (1, 2, 3))],
+        [],
+        Health.HEALTHY,
+        "fe1",
+        ["even_servers"],
+    ),
+    "two of four": (
+        [up(0, LEADER, Z4), up(1, FOLLOWER, Z4), down(2), down(3)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "server_unreachable", "even_servers"],
+    ),
+    "three of five": (
+        [up(0, LEADER, Z5), up(1, FOLLOWER, Z5), up(2, FOLLOWER, Z5), down(3), down(4)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["server_unreachable"],
+    ),
+    "disabled": (
+        [up(0, LEADER, zone(3, enabled=False)), *(up(i, FOLLOWER, zone(3, enabled=False)) for i in (1, 2))],
+        [],
+        Health.NO_SERVICE,
+        "fe1",
+        ["zone_disabled"],
+    ),
+    "a server that no inventory host is": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3)],
+        expected(2),
+        Health.DEGRADED,
+        "fe1",
+        ["endpoint_unknown"],
+    ),
+    "a host that is no server": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3), down(3)],
+        expected(4),
+        Health.DEGRADED,
+        "fe1",
+        ["server_missing"],
+    ),
+    "deleted from the zone and still running with its old document": (
+        [up(0, LEADER, Z2), up(1, FOLLOWER, Z2), up(2, FOLLOWER, Z3)],
+        expected(3),
+        Health.DEGRADED,
+        "fe1",
+        ["server_missing", "even_servers"],
+    ),
+    "one server entered twice": (
+        [up(0, LEADER, DOUBLE), up(1, FOLLOWER, DOUBLE), up(2, FOLLOWER, DOUBLE)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["duplicate_entry", "even_servers"],
+    ),
+    "an entry twice does not vote twice": (
+        [up(0, LEADER, DOUBLE), down(1), up(2, FOLLOWER, DOUBLE)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "duplicate_entry", "server_unreachable", "even_servers"],
+    ),
+    "solo as installed": (
+        [Answer(LOCAL, raft(-1, SOLO, 0, -1), EMPTY, "6.10.5")],
+        [],
+        Health.DEGRADED,
+        "localhost",
+        ["single"],
+    ),
+    "solo where three are wanted": (
+        [Answer(endpoint(0), raft(-1, SOLO, 0, -1), EMPTY, "6.10.5"), down(1), down(2)],
+        expected(3),
+        Health.DEGRADED,
+        "fe1",
+        ["server_missing", "single"],
+    ),
+    "a zone of one with Raft": ([up(0, LEADER, Z1)], [], Health.DEGRADED, "fe1", ["single"]),
+    "a zone of one that is solo": ([up(0, SOLO, Z1, server_id=-1)], [], Health.DEGRADED, "fe1", ["single"]),
+    "a zone of one in its warm-up": (
+        [up(0, FOLLOWER, Z1, version=None)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_leader", "single"],
+    ),
+    "nobody answers": (
+        [down(0), down(1), Answer(endpoint(2), failure=Failure(FailureKind.CREDENTIALS, "no", 256))],
+        expected(3),
+        Health.NO_SERVICE,
+        None,
+        ["no_zone", "server_unreachable", "credentials_refused"],
+    ),
+    "nobody was asked": ([], [], Health.NO_SERVICE, None, ["no_zone"]),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_situation(name: str) -> None:
+    answers, wanted, state, leader, codes = SITUATIONS[name]
+    verdict = judge(answers, wanted)
+    assert (verdict.state, verdict.leader, sorted(verdict.codes())) == (state, leader, sorted(codes)), verdict.sentence
+    assert verdict.healthy == (state is Health.HEALTHY)
+    assert verdict.serving == (state is not Health.NO_SERVICE)
+    _readable(verdict)
+
+
+def test_the_order_of_the_answers_does_not_matter() -> None:
+    for name, (answers, wanted, *_rest) in SITUATIONS.items():
+        if name == "two leaders of one term":  # no truth to be found in that one
+            continue
+        for seed in range(5):
+            mixed = list(answers)
+            random.Random(seed).shuffle(mixed)
+            got, want = judge(mixed, wanted), judge(answers, wanted)
+            assert (got.state, got.leader, set(got.codes())) == (want.state, want.leader, set(want.codes())), name
+
+
+def test_every_code_has_a_situation() -> None:
+    covered = {code for *_rest, codes in SITUATIONS.values() for code in codes}
+    assert covered == set(CODES)
+
+
+def test_every_code_in_the_source_is_declared() -> None:
+    tree = ast.parse(Path(judge_module.__file__).read_text())
+    used = {
+        node.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "_add"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert used <= set(CODES)
+
+
+def _readable(verdict: Verdict) -> None:
+    assert verdict.sentence[0].isupper() and verdict.sentence.endswith((".", ")"))
+    for problem in verdict.problems:
+        assert problem.sentence.endswith(".") and "  " not in problem.sentence and "None" not in problem.sentence
+        assert problem.next_step and "None" not in problem.next_step
+    assert verdict.as_dict()["problems"] == [problem.as_dict() for problem in verdict.problems]
+
+
+def test_the_stale_leader_is_the_one_named() -> None:
+    answers = SITUATIONS["an old leader and a new one"][0]
+    (problem,) = judge(answers).problems
+    assert problem.server == "fe1"
+    assert "fe1 still says that it leads, in term 5; it is stale: fe2 leads in term 6." in problem.sentence
+
+
+def test_the_sentence_of_a_healthy_zone() -> None:
+    verdict = judge(SITUATIONS["three and all well"][0])
+    assert verdict.sentence == ("Zone OpenNebula is healthy: fe1 leads 3 of 3 servers in term 5 at index 100.")
+
+
+def test_figures_of_a_verdict() -> None:
+    verdict = judge([up(0, LEADER, Z3, index=120), up(1, FOLLOWER, Z3, index=118), down(2)])
+    assert (verdict.quorum, verdict.answering, verdict.following) == (2, 2, 2)
+    assert (verdict.term, verdict.index, verdict.leader_id, verdict.leader_endpoint) == (5, 120, 0, endpoint(0))
+    assert [(row.name, row.state, row.lag) for row in verdict.servers] == [
+        ("fe1", "leader", 0),
+        ("fe2", "follower", 2),
+        ("fe3", "error", None),
+    ]
+
+
+def test_the_limit_of_lag_is_a_parameter() -> None:
+    answers = [up(0, LEADER, Z3, index=110), up(1, FOLLOWER, Z3, index=100), up(2, FOLLOWER, Z3, index=110)]
+    assert judge(answers, max_lag=10).healthy
+    assert judge(answers, max_lag=9).codes() == ("lagging",)
+
+
+def test_a_missing_server_that_runs_is_told_to_stop() -> None:
+    verdict = judge([up(0, LEADER, Z2), up(1, FOLLOWER, Z2), up(2, LEADER, Z3, term=4)], expected(3))
+    problem = next(item for item in verdict.problems if item.code == "server_missing")
+    assert "yet it runs as leader in term 4" in problem.sentence
+    assert problem.next_step.startswith("Stop oned on fe3")
+
+
+def test_a_recorded_cut_of_a_leader(fixtures: Path) -> None:
+    def read(name: str) -> str:
+        return (fixtures / "zone" / name).read_text()
+
+    document = parse_zone(read("ha3-cut.zone.info.returned.payload.xml"))
+    stale = parse_zone(read("ha3-cut.zone.info.cut.ex-leader.payload.xml"))
+    ends = [server.endpoint for server in document.servers]
+    during = [
+        Answer(ends[0], parse_raft(read("ha3-cut.raftstatus.cut.ex-leader.payload.xml")), stale, "6.10.5"),
+        Answer(ends[1], parse_raft(read("ha3-cut.raftstatus.cut.new-leader.payload.xml")), document, "6.10.5"),
+        Answer(ends[2], parse_raft(read("ha3-cut.raftstatus.returned.fe3.payload.xml")), document, "6.10.5"),
+    ]
+    verdict = judge(during)
+    assert (verdict.state, verdict.leader, verdict.codes()) == (Health.DEGRADED, "fe2", ("two_leaders",))
+    after = [
+        Answer(end, parse_raft(read(f"ha3-cut.raftstatus.returned.fe{number}.payload.xml")), document, "6.10.5")
+        for number, end in enumerate(ends, 1)
+    ]
+    assert judge(after).sentence == "Zone OpenNebula is healthy: fe2 leads 3 of 3 servers in term 17 at index 761."
+
+
+@pytest.mark.parametrize(
+    ("recording", "code"),
+    [
+        ("mismatch-server-id.1", "duplicate_server_id"),
+        ("mismatch-server-id.7", "wrong_server_id"),
+        ("mismatch-server-id.-1", "solo_with_others"),
+    ],
+)
+def test_recorded_mismatches_of_server_id(fixtures: Path, recording: str, code: str) -> None:
+    status = parse_raft((fixtures / "zone" / f"{recording}.raftstatus.payload.xml").read_text())
+    verdict = judge(
+        [
+            up(0, LEADER, Z3, term=39, index=387),
+            up(1, FOLLOWER, Z3, term=39, index=387),
+            Answer(endpoint(2), status, Z3, "6.10.5"),
+        ]
+    )
+    assert code in verdict.codes()
+    assert verdict.state is Health.DEGRADED
+
+
+def test_never_healthy_without_a_leader_that_a_majority_follows() -> None:
+    """Three thousand zones of 1 to 7 servers, against a count made without the judge."""
+    dice = random.Random(20261121)
+    healthy = 0
+    for _round in range(3_000):
+        count = dice.randint(1, 7)
+        document = zone(count)
+        answers: list[Answer] = []
+        for number in range(count):
+            if dice.random() < 0.15:
+                answers.append(down(number, dice.choice(list(FailureKind))))
+            else:
+                state = dice.choice((FOLLOWER, FOLLOWER, FOLLOWER, LEADER, CANDIDATE, SOLO))
+                answers.append(up(number, state, document, term=dice.randint(5, 6), index=dice.randint(99, 101)))
+        verdict = judge(answers)
+        _readable(verdict)
+        held = any(
+            sum(
+                1
+                for other in answers
+                if other.raft and other.raft.state is FOLLOWER and other.raft.term == leader.raft.term
+            )
+            >= count // 2
+            for leader in answers
+            if leader.raft and leader.raft.state is LEADER
+        )
+        if count == 1 and answers[0].raft and answers[0].raft.state is SOLO:
+            assert verdict.serving and not verdict.healthy
+            continue
+        assert verdict.serving == held
+        assert not (verdict.healthy and not held)
+        healthy += verdict.healthy
+    assert healthy > 100

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.nebula.ha.plugins.module_utils.zone import model
+
+
+def test_every_recorded_zone_document_is_read(fixtures: Path) -> None:
+    names = sorted((fixtures / "zone").glob("*zone.info*.xml"))
+    assert len(names) >= 10
+    for name in names:
+        zone = model.parse_zone(name.read_text())
+        assert zone.id == 0
+        assert name.read_text().count("<SERVER>") == len(zone.servers), name
+
+
+def test_every_recorded_raft_status_is_read(fixtures: Path) -> None:
+    names = sorted((fixtures / "zone").glob("*raftstatus*.xml"))
+    assert len(names) >= 20
+    states = {model.parse_raft(name.read_text()).state for name in names}
+    assert states == set(model.ServerState)
+
+
+def test_a_zone_of_three_word_for_word(fixtures: Path) -> None:
+    zone = model.parse_zone((fixtures / "zone" / "ha3.zone.info.readd-new-id.payload.xml").read_text())
+    assert zone == model.Zone(
+        0,
+        "OpenNebula",
+        True,
+        "http://localhost:2633/RPC2",
+        (
+            model.ZoneServer(0, "ob1", "http://10.98.0.1:2633/RPC2"),
+            model.ZoneServer(2, "ob3", "http://10.98.0.3:2633/RPC2"),
+            model.ZoneServer(3, "ob2", "http://10.98.0.2:2633/RPC2"),
+        ),
+    )
+    assert [item.id for item in zone.find(name="ob2")] == [3]
+    assert [item.id for item in zone.find(endpoint="http://10.98.0.3:2633/RPC2/")] == [2]
+    assert zone.find(name="ob1", endpoint="http://10.98.0.3:2633/RPC2") == ()
+
+
+def test_a_disabled_zone(fixtures: Path) -> None:
+    assert model.parse_zone((fixtures / "zone" / "ha3-disabled.zone.info.payload.xml").read_text()).enabled is False
+
+
+def test_a_raft_status_word_for_word(fixtures: Path) -> None:
+    text = (fixtures / "zone" / "ha3-cut.raftstatus.cut.ex-leader.payload.xml").read_text()
+    assert model.parse_raft(text) == model.RaftStatus(0, model.ServerState.LEADER, 16, 0, 753, 754, 16, -1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no XML"),
+        ("<ZONE><ID>0</ID>", "no XML"),
+        ("<RAFT></RAFT>", "a <RAFT> document where <ZONE>"),
+        ("<ZONE><NAME>x</NAME></ZONE>", "no <ID>"),
+        ("<ZONE><ID>zero</ID><NAME>x</NAME><STATE>0</STATE></ZONE>", "is 'zero', which is no number"),
+    ],
+)
+def test_what_is_no_zone_document_says_why(text: str, words: str) -> None:
+    with pytest.raises(model.DocumentError, match=words):
+        model.parse_zone(text)
+
+
+def test_an_unknown_state_is_refused(fixtures: Path) -> None:
+    text = (fixtures / "zone" / "solo.zone.raftstatus.payload.xml").read_text()
+    with pytest.raises(model.DocumentError, match="STATE is 9"):
+        model.parse_raft(text.replace("<STATE>0<", "<STATE>9<"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://fe1:2633/RPC2", "http://FE1:2633/RPC2/", True),
+        ("http://fe1:2633/RPC2", "http://fe1:2633", True),
+        ("http://fe1:2633/RPC2", "http://fe1:2634/RPC2", False),
+        ("http://fe1:2633/RPC2", "https://fe1:2633/RPC2", False),
+        ("http://fe1:2633/RPC2", "http://fe2:2633/RPC2", False),
+        ("http://fe1:80/RPC2", "http://fe1/RPC2", True),
+    ],
+)
+def test_endpoints_are_compared_by_what_they_mean(one: str, other: str, same: bool) -> None:
+    assert (model.endpoint_key(one) == model.endpoint_key(other)) is same
