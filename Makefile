@@ -22,3 +22,38 @@ run-tools:
 .PHONY: lock
 lock: ## renew the locked Python requirements
 	@tools/lock
+
+.PHONY: test
+test: tools ## lint, unit tests, the stand-in's tests and the molecule scenarios
+	@python tools/test.py lint unit standin molecule
+
+.PHONY: lint
+lint: tools ## style, types, documentation and structure of everything
+	@python tools/test.py lint
+
+.PHONY: unit
+unit: tools ## unit tests, without machines
+	@python tools/test.py unit standin
+
+.PHONY: molecule
+molecule: tools ## the molecule scenarios; SCENARIO=name for one
+	@python tools/test.py $(if $(SCENARIO),molecule-$(SCENARIO),molecule)
+
+.PHONY: sanity
+sanity: tools ## ansible-test sanity on a copy of the collection
+	@tools/sanity
+
+.PHONY: build
+build: tools ## the collection as a tarball, installed and syntax-checked in a scratch folder
+	@python tools/build.py
+
+.PHONY: test-all
+test-all: tools ## make test, then the contract of the stand-in and ansible-test sanity
+	@python tools/test.py lint unit standin molecule
+	@$(MAKE) contract sanity
+
+.PHONY: changelog
+changelog: tools ## CHANGELOG.rst from the fragments, for a release
+	@antsibull-changelog release
+
+include $(wildcard lab/lab.mk tests/contract/contract.mk)

@@ -29,7 +29,7 @@ def download(wheel: dict[str, Any], folder: Path) -> Path:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != wheel["sha256"]:
         path.unlink()
-        sys.exit(f"{path.name} has the hash {found} where versions.yml wants {wheel['sha256']}: it was removed; run make tools again.")
+        sys.exit(f"{path.name} has the hash {found}, not the one in versions.yml: it was removed; run make tools again.")
     return path
 
 
@@ -39,7 +39,7 @@ def unpack(wheel: Path, names: list[str], target: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         members = [member for member in archive.namelist() if member.startswith(wanted)]
         archive.extractall(target, members)
-    for name, folder in zip(names, wanted):
+    for name, folder in zip(names, wanted, strict=True):
         if not (target / folder / "MANIFEST.json").exists():
             sys.exit(f"{wheel.name} does not carry the collection {name}: correct the list in versions.yml.")
 

@@ -1,0 +1,130 @@
+"""Runs the checks and tests in order, shows each with its time, and ends with one line: how many passed, how many failed.
+
+    python tools/test.py SUITE...        the suites are the keys of SUITES; a step can be named too
+
+Every step runs, so that one run shows every fault. A step's output is kept in tests/output/NAME.log and printed if it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "tests" / "output"
+SUMMARY = re.compile(r"^=+ .*?\b(?:passed|failed|errors?|no tests ran)\b.* in [\d.]+s.*=+$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    command: list[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    passed: int
+    failed: int
+    seconds: float
+
+
+def python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+def pytest(*paths: str) -> list[str]:
+    return python("-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", *paths)
+
+
+def lint() -> Iterator[Step]:
+    yield Step("yamllint", ["yamllint", "--strict", "."])
+    yield Step("ruff", ["ruff", "check", "."])
+    yield Step("mypy", ["mypy", *existing("lab", "tools", "tests", "plugins/module_utils")])
+    yield Step("ansible-lint", ["ansible-lint"])
+    yield Step("own-checks", pytest("tests/lint"))
+    yield Step("changelog", ["antsibull-changelog", "lint"])
+    yield Step("build", python("tools/build.py"))
+
+
+def unit() -> Iterator[Step]:
+    yield Step("unit", pytest(*existing("tests/unit", "tests/client", "tests/drift", "tests/zone")))
+
+
+def standin() -> Iterator[Step]:
+    yield Step("standin", pytest("lab"))
+
+
+def molecule() -> Iterator[Step]:
+    for scenario in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")):
+        yield Step(f"molecule-{scenario}", ["molecule", "test", "--scenario-name", scenario])
+
+
+SUITES = {"lint": lint, "unit": unit, "standin": standin, "molecule": molecule}
+
+
+def existing(*paths: str) -> list[str]:
+    return [path for path in paths if (ROOT / path).exists()]
+
+
+def counted(text: str, ok: bool, seconds: float) -> Outcome:
+    """What pytest counted in this step; a step without pytest counts as one."""
+    passed = failed = 0
+    for line in SUMMARY.findall(text):
+        for number, word in re.findall(r"(\d+) (passed|failed|errors?)\b", line):
+            if word == "passed":
+                passed += int(number)
+            else:
+                failed += int(number)
+    if ok:
+        return Outcome(max(passed, 1), failed, seconds)
+    return Outcome(passed, max(failed, 1), seconds)
+
+
+def run(step: Step) -> Outcome:
+    log = OUTPUT / f"{step.name}.log"
+    start = time.monotonic()
+    with log.open("w", encoding="utf-8") as stream:
+        status = subprocess.run(step.command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
+    seconds = time.monotonic() - start
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if status:
+        print(f" failed ({seconds:.1f} s, exit status {status})\n{text}", flush=True)
+    else:
+        print(f" ok ({seconds:.1f} s)", flush=True)
+    return counted(text, status == 0, seconds)
+
+
+def chosen(names: list[str]) -> list[Step]:
+    every = {name: list(suite()) for name, suite in SUITES.items()}
+    by_name = {step.name: [step] for steps in every.values() for step in steps}
+    unknown = [name for name in names if name not in every and name not in by_name]
+    if unknown:
+        sys.exit(f"There is no suite or step named {', '.join(unknown)}: choose from {', '.join([*every, *by_name])}.")
+    return [step for name in names for step in every.get(name) or by_name[name]]
+
+
+def main(names: list[str]) -> int:
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+    steps = chosen(names)
+    results = {}
+    for number, step in enumerate(steps, 1):
+        print(f"[{number}/{len(steps)}] {step.name} ...", end="", flush=True)
+        results[step.name] = run(step)
+    passed = sum(result.passed for result in results.values())
+    failed = sum(result.failed for result in results.values())
+    print(f"\n{sum(result.seconds for result in results.values()):.0f} s; output in tests/output/")
+    for name in (name for name, result in results.items() if result.failed):
+        print(f"failed: {name}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
