@@ -1,0 +1,1 @@
+"""Makes and destroys systemd-nspawn machines from an Ansible inventory."""

@@ -1,0 +1,75 @@
+"""Whether this machine can hold the lab; the first reason why not, in one sentence, before anything is changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from lab.hosts import network, state
+from lab.hosts.plan import CACHE, STATE, Lab, LabError
+
+TOOLS = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+}
+GIB = 1024**3
+BASE_GIB = 1.0
+HOST_GIB = 1.5
+
+
+def check_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("The lab makes machines, links and mounts, which only root may: run it as root.")
+
+
+def space_needed(hosts: int, base: bool) -> float:
+    """GiB for HOSTS new hosts, with a new BASE."""
+    return hosts * HOST_GIB + (BASE_GIB if base else 0)
+
+
+def existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def check_machine(lab: Lab) -> None:
+    check_root()
+    if not sys.platform.startswith("linux"):
+        raise LabError("The lab needs Linux: its machines share this machine's kernel.")
+    for tool, package in TOOLS.items():
+        if shutil.which(tool) is None:
+            raise LabError(f"The command {tool} is missing: run lab/bootstrap, or apt-get install {package}.")
+    if "overlay" not in {
+        line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()
+    } and not _loadable("overlay"):
+        raise LabError(
+            "This machine's kernel has no overlayfs, which the hosts' disks are made of: use a machine whose kernel has it."
+        )
+    missing = [host for host in lab.hosts if state.record(host) is None]
+    if missing:
+        needed = space_needed(len(missing), base=not list(CACHE.glob("base-*/root")))
+        for path in (existing(STATE), existing(CACHE)):
+            free = shutil.disk_usage(path).free / GIB
+            if free < needed:
+                raise LabError(
+                    f"The lab needs {needed:.1f} GiB under {path} and {free:.1f} GiB are free: free some space."
+                )
+    standing = state.made(lab.name)
+    if standing is not None and standing.subnet != lab.subnet:
+        raise LabError(
+            f"The lab {lab.name} stands in {standing.subnet} and the inventory now says {lab.subnet}: run make lab-destroy first."
+        )
+    network.check_subnet(lab, state.others(lab.name))
+
+
+def _loadable(module: str) -> bool:
+    from lab.hosts.run import succeeds
+
+    return shutil.which("modprobe") is not None and succeeds(["modprobe", module])
