@@ -1,0 +1,222 @@
+"""MariaDB: the state tables, the log and the vote. The only module that knows SQL beside the records that api writes."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pymysql  # type: ignore[import-untyped,import-not-found,unused-ignore]
+import pymysql.converters  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+from .conf import Conf
+from .raft import Record
+from .template import body
+
+NO_INDEX = 2**64 - 1
+_POOL = "oid INTEGER PRIMARY KEY, name VARCHAR({0}), body MEDIUMTEXT, uid INTEGER, gid INTEGER, owner_u INTEGER, group_u INTEGER, other_u INTEGER"
+TABLES = {
+    "logdb": "log_index BIGINT UNSIGNED PRIMARY KEY, term INTEGER, sqlcmd MEDIUMTEXT, timestamp INTEGER, "
+    "fed_index BIGINT UNSIGNED, applied BOOLEAN",
+    "system_attributes": "name VARCHAR(128) PRIMARY KEY, body MEDIUMTEXT",
+    "pool_control": "tablename VARCHAR(32) PRIMARY KEY, last_oid BIGINT UNSIGNED",
+    "db_versioning": "oid INTEGER PRIMARY KEY, version VARCHAR(256), timestamp INTEGER, comment VARCHAR(256), is_slave BOOLEAN",
+    "local_db_versioning": "oid INTEGER PRIMARY KEY, version VARCHAR(256), timestamp INTEGER, comment VARCHAR(256), is_slave BOOLEAN",
+    "zone_pool": _POOL.format(128) + ", UNIQUE(name)",
+    "user_pool": _POOL.format(256) + ", UNIQUE(name)",
+    "group_pool": _POOL.format(128) + ", UNIQUE(name)",
+    "document_pool": _POOL.format(128).replace("uid", "type INTEGER, uid", 1),
+}
+
+
+class StoreError(Exception):
+    """The database cannot be used; the message says why and what to look at."""
+
+
+class RecordError(Exception):
+    """The database refused the SQL of a record."""
+
+
+def quote(text: str) -> str:
+    return "'" + str(pymysql.converters.escape_string(text)) + "'"
+
+
+class Store:
+    """Connections are made when needed and kept; each carries one statement or one transaction at a time."""
+
+    def __init__(self, conf: Conf) -> None:
+        db = conf.vector("DB")
+        if db.get("BACKEND", "sqlite").lower() != "mysql":
+            raise StoreError('oned.conf: the stand-in knows DB = [ BACKEND = "mysql", ... ] only')
+        port, server = int(db.get("PORT", "0")), db.get("SERVER", "localhost")
+        where: dict[str, object] = {"host": server, "port": port or 3306}
+        if server == "localhost" and not port:
+            where = {"unix_socket": os.environ.get("MYSQL_UNIX_PORT", "/run/mysqld/mysqld.sock")}
+        self._where = {
+            **where,
+            "user": db.get("USER", "oneadmin"),
+            "password": db.get("PASSWD", ""),
+            "database": db.get("DB_NAME", "opennebula"),
+            "charset": "utf8mb4",
+            "autocommit": True,
+            "connect_timeout": 5,
+            "init_command": "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        }
+        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._free = threading.BoundedSemaphore(int(db.get("CONNECTIONS", "25")))
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        with self._free:
+            try:
+                try:
+                    connection = self._idle.get_nowait()
+                    connection.ping(reconnect=True)
+                except queue.Empty:
+                    connection = pymysql.connect(**self._where)
+            except pymysql.MySQLError as error:
+                raise StoreError(f"the database does not answer: {error.args[-1]}; is MariaDB up, is DB in oned.conf right?") from error
+            try:
+                with connection.cursor() as cursor:
+                    yield cursor
+            except pymysql.OperationalError as error:
+                connection.close()
+                raise StoreError(f"the database failed: {error.args[-1]}") from error
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.put(connection)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def execute(self, *statements: str) -> None:
+        """All the statements or none."""
+        with self.cursor() as cursor:
+            cursor.execute("START TRANSACTION")
+            try:
+                for sql in statements:
+                    cursor.execute(sql)
+            except (pymysql.IntegrityError, pymysql.ProgrammingError, pymysql.DataError) as error:
+                cursor.execute("ROLLBACK")
+                raise RecordError(str(error.args[-1])) from error
+            cursor.execute("COMMIT")
+
+    def create_tables(self) -> bool:
+        """True if the database still wants its first contents."""
+        with self.cursor() as cursor:
+            cursor.execute("SET sql_notes = 0")
+            for name, columns in TABLES.items():
+                cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
+            cursor.execute("SET sql_notes = 1")
+        return not self.rows("SELECT oid FROM local_db_versioning")
+
+    # Objects
+
+    def next_id(self, table: str, first: int) -> int:
+        rows = self.rows(f"SELECT last_oid FROM pool_control WHERE tablename = {quote(table)}")
+        return int(rows[0][0]) + 1 if rows else first
+
+    def bodies(self, table: str, where: str = "TRUE") -> list[str]:
+        """Newest first, as the pools are listed."""
+        return [str(row[0]) for row in self.rows(f"SELECT body FROM {table} WHERE {where} ORDER BY oid DESC")]
+
+    def body(self, table: str, oid: int) -> str | None:
+        found = self.bodies(table, f"oid = {oid}")
+        return found[0] if found else None
+
+
+class LogDisk:
+    """The log and the vote in MariaDB, seen as Raft's disk. Its calls are made under the server's lock."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._terms: dict[int, int] = {}
+        self._recent: dict[int, Record] = {}
+        if not store.rows("SELECT log_index FROM logdb LIMIT 1"):
+            store.execute(
+                "INSERT INTO logdb (log_index, term, sqlcmd, timestamp, fed_index, applied) "
+                f"VALUES (0, 0, '', {int(time.time())}, {NO_INDEX}, 1)"
+            )
+        self._terms = {int(index): int(term) for index, term in store.rows("SELECT log_index, term FROM logdb")}
+        self._last = max(self._terms)
+        self.applied = applied(store)
+        self.term, self.voted_for = read_vote(store)
+
+    def save_vote(self, term: int, voted_for: int) -> None:
+        if (term, voted_for) == (self.term, self.voted_for):
+            return
+        state = body([("TERM", str(term)), ("VOTEDFOR", str(voted_for))])
+        self._store.execute(
+            f"REPLACE INTO system_attributes (name, body) VALUES ('RAFT_STATE', {quote(f'<TEMPLATE>{state}</TEMPLATE>')})"
+        )
+        self.term, self.voted_for = term, voted_for
+
+    def last(self) -> tuple[int, int]:
+        return self._last, self._terms[self._last]
+
+    def term_at(self, index: int) -> int | None:
+        return self._terms.get(index)
+
+    def record(self, index: int) -> Record | None:
+        if index in self._recent:
+            return self._recent[index]
+        rows = self._store.rows(f"SELECT term, sqlcmd FROM logdb WHERE log_index = {index}")
+        return Record(index, int(rows[0][0]), str(rows[0][1])) if rows else None
+
+    def append(self, record: Record) -> None:
+        self._store.execute(
+            "INSERT INTO logdb (log_index, term, sqlcmd, timestamp, fed_index, applied) "
+            f"VALUES ({record.index}, {record.term}, {quote(record.sql)}, {int(time.time())}, {NO_INDEX}, 0)"
+        )
+        self._terms[record.index] = record.term
+        self._last = record.index
+        self._recent[record.index] = record
+        self._recent.pop(record.index - 100, None)
+
+    def cut(self, index: int) -> None:
+        self._store.execute(f"DELETE FROM logdb WHERE log_index >= {index}")
+        for gone in range(index, self._last + 1):
+            self._terms.pop(gone, None)
+            self._recent.pop(gone, None)
+        self._last = max(self._terms)
+
+    def apply(self, record: Record) -> str:
+        """Carry out a committed record, once even across a crash; the answer is what the database said against it."""
+        done = f"UPDATE logdb SET applied = 1 WHERE log_index = {record.index}"
+        refused = ""
+        try:
+            self._store.execute(record.sql, done)
+        except RecordError as error:
+            refused = str(error)
+            self._store.execute(done)
+        self.applied = record.index
+        return refused
+
+
+def applied(store: Store) -> int:
+    """The end of the applied records; solo servers show it as COMMIT."""
+    rows = store.rows("SELECT MIN(log_index) - 1 FROM logdb WHERE applied = 0")
+    if rows[0][0] is None:
+        rows = store.rows("SELECT MAX(log_index) FROM logdb")
+    return int(rows[0][0] or 0)
+
+
+def read_vote(store: Store) -> tuple[int, int]:
+    rows = store.rows("SELECT body FROM system_attributes WHERE name = 'RAFT_STATE'")
+    if not rows:
+        return 0, -1
+    text = str(rows[0][0])
+    return _number(text, "TERM", 0), _number(text, "VOTEDFOR", -1)
+
+
+def _number(text: str, name: str, default: int) -> int:
+    start, end = text.find(f"<{name}>"), text.find(f"</{name}>")
+    digits = text[start + len(name) + 2 : end].removeprefix("<![CDATA[").removesuffix("]]>") if start >= 0 else ""
+    return int(digits) if digits else default

@@ -1,0 +1,60 @@
+"""HTTP around the calls, with the recorded headers. A thread a connection, one call a connection."""
+
+from __future__ import annotations
+
+import socketserver
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
+
+_SERVER = "Xmlrpc-c_Abyss/1.33.14 (nebula stand-in)"
+_NOT_ALLOWED = b"<HTML><HEAD><TITLE>Error 405</TITLE></HEAD><BODY><H1>Error 405</H1><P>Only POST is answered here</BODY></HTML>"
+MAX_BYTES = 64 * 2**20
+
+
+class Web(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], answer: Callable[[bytes], bytes]) -> None:
+        self.answer = answer
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Web
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdigit() or int(length) > MAX_BYTES:
+            self._send(400, "Bad Request", "text/html", b"<HTML><BODY>A Content-length is wanted</BODY></HTML>")
+        elif self.path != "/RPC2":
+            self._send(404, "Not Found", "text/html", b"<HTML><BODY>Calls are answered at /RPC2</BODY></HTML>")
+        else:
+            answer = self.server.answer(self.rfile.read(int(length)))
+            self._send(200, "OK", "text/xml; charset=utf-8", answer)
+
+    def _refuse(self) -> None:
+        self._send(405, "Method Not Allowed", "text/html", _NOT_ALLOWED)
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = _refuse
+
+    def _send(self, status: int, reason: str, kind: str, content: bytes) -> None:
+        head = {"Content-type": kind, "Content-length": str(len(content))}
+        if status != 200:
+            del head["Content-length"]
+        head |= {"Connection": "close", "Date": formatdate(time.time(), usegmt=True).replace("GMT", "UTC"), "Server": _SERVER}
+        text = f"HTTP/1.1 {status} {reason}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        self.close_connection = True
+        try:
+            self.wfile.write(text.encode("ascii") + b"\r\n" + content)
+        except ConnectionError:
+            # The client has gone; what it asked for is done or under way all the same.
+            return
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Calls are not logged."""

@@ -1,0 +1,140 @@
+"""A zone on the loopback: a private MariaDB and oned processes of this checkout, all below one folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pymysql  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SESSION = "oneadmin:secret"
+
+
+def wait_for(what: str, check: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """The first true answer of check; calls that fail meanwhile count as not yet."""
+    end = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < end:
+        try:
+            last = check()
+            if last:
+                return last
+        except (OSError, pymysql.MySQLError, xmlrpc.client.Error) as error:
+            last = error
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not come within {seconds} s; last: {last!r}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Database:
+    def __init__(self, root: Path) -> None:
+        self.socket = root / "mysqld.sock"
+        # The distribution's files run it as root only when told so, and with no network at all.
+        common = ["--no-defaults", f"--datadir={root / 'data'}", *(["--user=root"] if os.getuid() == 0 else [])]
+        subprocess.run(
+            ["mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+            check=True,
+            capture_output=True,
+        )
+        options = [f"--socket={self.socket}", "--skip-networking", "--innodb-flush-log-at-trx-commit=2", "--skip-log-bin"]
+        self._process = subprocess.Popen(
+            ["/usr/sbin/mariadbd", *common, *options, f"--log-error={root / 'mysqld.log'}", f"--pid-file={root / 'mysqld.pid'}"]
+        )
+        wait_for("MariaDB", lambda: self.query("SELECT 1"), 60)
+
+    def query(self, sql: str, database: str | None = None) -> list[tuple[Any, ...]]:
+        connection = pymysql.connect(unix_socket=str(self.socket), user="root", database=database, autocommit=True)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(60)
+
+
+@contextmanager
+def database(root: Path) -> Iterator[Database]:
+    found = Database(root)
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+class Oned:
+    """One server: a folder, a database of its own, a port."""
+
+    def __init__(self, root: Path, name: str, maria: Database, timers: tuple[int, int, int] = (400, 100, 200)) -> None:
+        self.name, self.root, self.maria, self.timers = name, root / name, maria, timers
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}/RPC2"
+        self.process: subprocess.Popen[bytes] | None = None
+        for folder in ("etc", "var/.one", "var/remotes/hooks"):
+            (self.root / folder).mkdir(parents=True)
+        (self.root / "var/.one/one_auth").write_text(SESSION + "\n")
+        (self.root / "var/remotes/hooks/note").write_text(f'#!/bin/sh\necho "$1" >> {self.root}/hooks.log\n')
+        (self.root / "var/remotes/hooks/note").chmod(0o755)
+        maria.query(f"CREATE DATABASE {name}")
+        self.configure(-1)
+
+    def configure(self, server_id: int) -> None:
+        election, broadcast, rpc = self.timers
+        (self.root / "etc/oned.conf").write_text(
+            f'DB = [ BACKEND = "mysql", SERVER = "localhost", PORT = 0, USER = "root", PASSWD = "", DB_NAME = "{self.name}" ]\n'
+            f'PORT = {self.port}\nLISTEN_ADDRESS = "127.0.0.1"\nFEDERATION = [ MODE = "STANDALONE", SERVER_ID = {server_id} ]\n'
+            f"RAFT = [ ELECTION_TIMEOUT_MS = {election}, BROADCAST_TIMEOUT_MS = {broadcast}, XMLRPC_TIMEOUT_MS = {rpc} ]\n"
+            'RAFT_LEADER_HOOK = [ COMMAND = "note", ARGUMENTS = "leader" ]\n'
+            'RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]\n'
+        )
+
+    def start(self) -> None:
+        environment = {
+            **os.environ,
+            "ONE_LOCATION": str(self.root),
+            "MYSQL_UNIX_PORT": str(self.maria.socket),
+            "STANDIN_WARMUP_MS": "300",
+        }
+        environment.pop("NOTIFY_SOCKET", None)
+        self.process = subprocess.Popen([sys.executable, "-m", "lab.standin.oned", "-f"], cwd=REPOSITORY, env=environment)
+        wait_for(f"{self.name} answers", lambda: self.call("one.zone.info", 0, False))
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(20)
+
+    def call(self, method: str, *args: object, session: str = SESSION) -> list[Any]:
+        proxy = xmlrpc.client.ServerProxy(self.endpoint)
+        with proxy:
+            answer = getattr(proxy, method)(session, *args)
+        assert isinstance(answer, list)
+        return answer
+
+    def raft(self) -> dict[str, int]:
+        answer = self.call("one.zone.raftstatus")
+        return {leaf.tag: int(leaf.text or "") for leaf in ElementTree.fromstring(answer[1])}
+
+    def hooks(self) -> list[str]:
+        path = self.root / "hooks.log"
+        return path.read_text().split() if path.exists() else []
