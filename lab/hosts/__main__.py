@@ -49,7 +49,7 @@ def fault(lab: Lab, verb: str, name: str) -> None:
         raise LabError(f"{name} is not made yet: run create.")
     ways = groups()
     if verb == "kill":
-        machines.power_cut(lab, host)
+        machines.power_cut(host)
     elif verb == "start":
         machines.power_on(lab, host)
     elif not ways.running(host):
@@ -62,7 +62,7 @@ def fault(lab: Lab, verb: str, name: str) -> None:
 
 def status(lab: Lab) -> None:
     ways = groups()
-    rows = [("HOST", "ADDRESS", "STATE", "LINK"), *(machines.describe(lab, host, ways) for host in lab.hosts)]
+    rows = [("HOST", "ADDRESS", "STATE", "LINK"), *(machines.describe(host, ways) for host in lab.hosts)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

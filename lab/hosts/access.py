@@ -70,7 +70,7 @@ def wait_until_answering(lab: Lab, host: Host, seconds: float = 60) -> None:
     wait_for(
         lambda: answers(lab, host),
         seconds,
-        f"{host.name} does not answer ssh at {host.address} within {seconds:.0f} s of its start: read {host.folder}/console.log.",
+        f"{host.name} does not answer ssh at {host.address} after {seconds:.0f} s: read {host.folder}/console.log.",
         every=0.2,
     )
 

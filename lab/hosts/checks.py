@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab.hosts import network, state
 from lab.hosts.plan import CACHE, STATE, Lab, LabError
+from lab.hosts.run import succeeds
 
 TOOLS = {
     "systemd-nspawn": "systemd-container",
@@ -50,7 +51,7 @@ def check_machine(lab: Lab) -> None:
         line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()
     } and not _loadable("overlay"):
         raise LabError(
-            "This machine's kernel has no overlayfs, which the hosts' disks are made of: use a machine whose kernel has it."
+            "This machine's kernel has no overlayfs, which the hosts' disks are made of: use one whose kernel has it."
         )
     missing = [host for host in lab.hosts if state.record(host) is None]
     if missing:
@@ -64,12 +65,10 @@ def check_machine(lab: Lab) -> None:
     standing = state.made(lab.name)
     if standing is not None and standing.subnet != lab.subnet:
         raise LabError(
-            f"The lab {lab.name} stands in {standing.subnet} and the inventory now says {lab.subnet}: run make lab-destroy first."
+            f"The lab {lab.name} stands in {standing.subnet}, the inventory says {lab.subnet}: destroy it first."
         )
     network.check_subnet(lab, state.others(lab.name))
 
 
 def _loadable(module: str) -> bool:
-    from lab.hosts.run import succeeds
-
     return shutil.which("modprobe") is not None and succeeds(["modprobe", module])

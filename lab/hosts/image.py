@@ -47,7 +47,7 @@ class Apt:
 
 
 def parse_targets(text: str) -> tuple[str, ...]:
-    """sources.list lines of Debian's own suites out of `apt-get indextargets`; other vendors' are no part of a lab host."""
+    """sources.list lines out of `apt-get indextargets`: Debian's own suites; other vendors' are no part of a host."""
     found: dict[tuple[str, str], list[str]] = {}
     for line in text.splitlines():
         address, suite, component, origin = line.split("|")
@@ -88,14 +88,14 @@ def machine_apt() -> Apt:
     )
     if not sources:
         raise LabError(
-            f"apt on this machine has no source for Debian {SUITE}, which the lab's hosts are made of: add one and run apt-get update."
+            f"apt here has no source for Debian {SUITE}, which the lab's hosts are made of: add one and update."
         )
     options = parse_options(run(["apt-config", "dump", "Acquire"]))
     return Apt(sources=sources, options=options, names=names_of(sources, options))
 
 
 def resolve(names: tuple[str, ...]) -> dict[str, str]:
-    """Addresses of the package mirrors as this machine sees them; a name that it cannot resolve is left to the hosts' resolver."""
+    """Addresses of the package mirrors as this machine sees them; what it cannot resolve is left out."""
     found = {}
     for name in names:
         try:

@@ -41,7 +41,7 @@ def link_text(lab: Lab, host: Host) -> str:
 
 
 def resolver_text(lab: Lab) -> str:
-    """Empty: a name that is not in /etc/hosts must not cost a timeout. An OpenNebula from afar needs this machine's resolver."""
+    """Empty, so that an unknown name costs no timeout; an OpenNebula from afar needs this machine's resolver."""
     if not state.needs_resolver(lab):
         return ""
     for path in (
@@ -140,7 +140,7 @@ def raze(host: Host, ways: Groups) -> None:
     run(["rm", "-rf", "--one-file-system", host.folder])
 
 
-def power_cut(lab: Lab, host: Host) -> None:
+def power_cut(host: Host) -> None:
     ways = groups()
     if not ways.running(host):
         raise LabError(f"{host.name} does not run: there is nothing to kill.")
@@ -153,7 +153,7 @@ def power_on(lab: Lab, host: Host) -> None:
     access.wait_until_answering(lab, host)
 
 
-def describe(lab: Lab, host: Host, ways: Groups) -> tuple[str, str, str, str]:
+def describe(host: Host, ways: Groups) -> tuple[str, str, str, str]:
     if state.record(host) is None:
         return host.name, str(host.address), "missing", "-"
     if not ways.running(host):

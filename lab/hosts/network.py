@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.hosts.plan import STATE, Host, Lab, LabError
 from lab.hosts.run import locked, run, succeeds
@@ -22,7 +23,7 @@ class Taken:
     why: str
 
 
-def taken_by_machine(routes: list[dict[str, object]], addresses: list[dict[str, object]], lab: Lab) -> list[Taken]:
+def taken_by_machine(routes: list[dict[str, Any]], addresses: list[dict[str, Any]], lab: Lab) -> list[Taken]:
     """Networks in use on this machine, but for what the lab itself laid; from `ip -j route` and `ip -j addr`."""
     found = []
     for route in routes:
@@ -37,9 +38,7 @@ def taken_by_machine(routes: list[dict[str, object]], addresses: list[dict[str, 
     for link in addresses:
         if link["ifname"] == lab.bridge:
             continue
-        entries = link["addr_info"]
-        assert isinstance(entries, list)
-        for entry in entries:
+        for entry in link["addr_info"]:
             network = ipaddress.IPv4Network(f"{entry['local']}/{entry['prefixlen']}", strict=False)
             found.append(Taken(network, f"the address {entry['local']} on {link['ifname']}"))
     return found
@@ -48,7 +47,7 @@ def taken_by_machine(routes: list[dict[str, object]], addresses: list[dict[str, 
 def subnet_conflict(subnet: ipaddress.IPv4Network, taken: Iterable[Taken]) -> str | None:
     for other in taken:
         if subnet.overlaps(other.network):
-            return f"The lab's subnet {subnet} overlaps {other.network}, in use by {other.why}: choose another with LAB_SUBNET."
+            return f"The lab's subnet {subnet} overlaps {other.network} ({other.why}): choose another with LAB_SUBNET."
     return None
 
 
@@ -88,6 +87,9 @@ def up(lab: Lab) -> None:
         run(["ip", "link", "add", lab.bridge, "type", "bridge", "forward_delay", "0"])
     run(["ip", "address", "replace", f"{lab.gateway}/{lab.subnet.prefixlen}", "dev", lab.bridge])
     run(["ip", "link", "set", lab.bridge, "up"])
+    for host in lab.hosts:  # a bridge made anew has lost the cables of hosts that still run
+        if has_link(host.link):
+            run(["ip", "link", "set", host.link, "master", lab.bridge])
     run(["nft", "-f", "-"], stdin=rules(lab))
 
 

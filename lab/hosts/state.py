@@ -65,7 +65,7 @@ def record(host: Host) -> Record | None:
     known = _load(path)
     if known["address"] != str(host.address):
         raise LabError(
-            f"{host.name} was made with the address {known['address']} and the inventory now says {host.address}: destroy the lab first."
+            f"{host.name} was made at {known['address']} and the inventory says {host.address}: destroy the lab first."
         )
     return Record(host=host, layers=tuple(Path(layer) for layer in known["layers"]))
 
