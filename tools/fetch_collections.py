@@ -1,6 +1,6 @@
-"""The collections this one needs, for machines that cannot reach Galaxy: unpacked from the PyPI wheel that carries them all.
+"""The collections this one needs, for machines without Galaxy: unpacked from the PyPI wheel that carries them.
 
-The wheel holds 600 MB for other people; only the needed folders are unpacked. This checkout is linked beside them as nebula.ha.
+The wheel holds 600 MB for other people; only the needed folders are unpacked, and this checkout is linked beside them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def download(wheel: dict[str, Any], folder: Path) -> Path:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != wheel["sha256"]:
         path.unlink()
-        sys.exit(f"{path.name} has the hash {found}, not the one in versions.yml: it was removed; run make tools again.")
+        sys.exit(
+            f"{path.name} has the hash {found}, not the one in versions.yml. It was removed: run make tools again."
+        )
     return path
 
 

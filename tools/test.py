@@ -1,8 +1,9 @@
-"""Runs the checks and tests in order, shows each with its time, and ends with one line: how many passed, how many failed.
+"""Runs the checks and tests in order, each with its time, and ends with one line: how many passed, how many failed.
 
     python tools/test.py SUITE...        the suites are the keys of SUITES; a step can be named too
 
-Every step runs, so that one run shows every fault. A step's output is kept in tests/output/NAME.log and printed if it fails.
+Every step runs, so that one run shows every fault. A step's output is kept in tests/output/NAME.log; a failed step's is
+printed too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "tests" / "output"
-SUMMARY = re.compile(r"^=+ .*?\b(?:passed|failed|errors?|no tests ran)\b.* in [\d.]+s.*=+$", re.MULTILINE)
+COLOR = re.compile(r"\x1b\[[\d;]*m")
+SUMMARY = re.compile(r"^[= ]*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def existing(*paths: str) -> list[str]:
 def counted(text: str, ok: bool, seconds: float) -> Outcome:
     """What pytest counted in this step; a step without pytest counts as one."""
     passed = failed = 0
-    for line in SUMMARY.findall(text):
+    for line in SUMMARY.findall(COLOR.sub("", text)):
         for number, word in re.findall(r"(\d+) (passed|failed|errors?)\b", line):
             if word == "passed":
                 passed += int(number)
