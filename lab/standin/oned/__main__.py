@@ -39,7 +39,8 @@ class Paths:
         if location:
             root = Path(location)
             return cls(root / "etc/oned.conf", root / "var", root / "var/oned.log", root / "var/.lock")
-        return cls(Path("/etc/one/oned.conf"), Path("/var/lib/one"), Path("/var/log/one/oned.log"), Path("/var/lock/one/one"))
+        etc, var = Path("/etc/one"), Path("/var")
+        return cls(etc / "oned.conf", var / "lib/one", var / "log/one/oned.log", var / "lock/one/one")
 
     @property
     def auth(self) -> Path:
@@ -54,7 +55,8 @@ def read_auth(path: Path) -> tuple[str, str]:
     try:
         name, colon, password = path.read_text().strip().partition(":")
     except OSError as error:
-        raise StartError(f"{path} cannot be read ({error.strerror}): write NAME:PASSWORD of the zone's first user to it") from error
+        text = f"{path} cannot be read ({error.strerror}): write NAME:PASSWORD of the zone's first user to it"
+        raise StartError(text) from error
     if not (name and colon and password):
         raise StartError(f"{path} does not hold NAME:PASSWORD of the zone's first user")
     return name, password
@@ -63,7 +65,7 @@ def read_auth(path: Path) -> tuple[str, str]:
 def write_new(path: Path, text: str) -> str:
     """Write a secret unless it is there; either way the answer is what is there."""
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text + "\n")
     except FileExistsError:
         return path.read_text().strip()
@@ -109,7 +111,7 @@ def serve(configuration: conf.Conf, paths: Paths, log: Log) -> None:
     first_contents(store, paths)
     warmup = int(os.environ.get("STANDIN_WARMUP_MS") or WARMUP_MS) / 1000
     server = Server(configuration, store, log, secret, one_key, paths.var / "remotes/hooks", warmup)
-    address = (configuration.single("LISTEN_ADDRESS", "0.0.0.0"), int(configuration.single("PORT", "2633")))
+    address = (configuration.single("LISTEN_ADDRESS", ""), int(configuration.single("PORT", "2633")))
     with Web(address, server.answer) as web:
         server.start()
         threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.2}, name="web", daemon=True).start()
@@ -122,7 +124,7 @@ def serve(configuration: conf.Conf, paths: Paths, log: Log) -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="oned", description="Stand-in for OpenNebula's oned: a test double, not OpenNebula.")
+    parser = argparse.ArgumentParser(prog="oned", description="A test double, not OpenNebula.")
     parser.add_argument("-f", action="store_true", help="run in the foreground (the stand-in always does)")
     parser.add_argument("-c", metavar="FILE", help="oned.conf to read")
     parser.add_argument("-v", action="store_true", help="print the version")

@@ -129,7 +129,15 @@ class User:
     def read(cls, text: str) -> User:
         root = ElementTree.fromstring(text)
         get = _getter(root)
-        return cls(int(get("ID")), int(get("GID")), get("NAME"), get("PASSWORD"), get("AUTH_DRIVER"), get("GNAME"), _template(root))
+        return cls(
+            int(get("ID")),
+            int(get("GID")),
+            get("NAME"),
+            get("PASSWORD"),
+            get("AUTH_DRIVER"),
+            get("GNAME"),
+            _template(root),
+        )
 
 
 @dataclass(frozen=True)
@@ -263,7 +271,7 @@ def bootstrap(oneadmin: str, password: str, server_password: str, now: int) -> l
         sql_insert("zone_pool", 0, zone.name, zone.render()),
         *[sql_last_id(table, last) for table, last in (("group_pool", 99), ("user_pool", 1), ("zone_pool", 99))],
         *[
-            f"INSERT INTO {table} (oid, version, timestamp, comment, is_slave) VALUES (0, '6.10.0', {now}, {comment}, 0)"
+            f"INSERT INTO {table} (oid, version, timestamp, comment, is_slave) VALUES (0,'6.10.0',{now},{comment},0)"
             for table in ("db_versioning", "local_db_versioning")
         ],
     ]
@@ -407,8 +415,10 @@ def zone_replicate(request: Request) -> Scalar:
 
 def zone_fed_replicate(request: Request) -> Scalar:
     if not request.text(2):
-        text = f"Received an empty SQL command at index{request.number(0)}."
-        raise Refused(REPLICATION, f"Error replicating log entry {2**64 - 1}: {text}")
+        raise Refused(
+            REPLICATION,
+            f"Error replicating log entry {2**64 - 1}: Received an empty SQL command at index{request.number(0)}.",
+        )
     raise Refused(REPLICATION, "The stand-in has no federation")
 
 
@@ -441,7 +451,8 @@ def _pool(kind: str, objects: list[tuple[int, str]]) -> str:
 def user_info(request: Request) -> Scalar:
     user = _user(request)
     if user.oid != request.caller.uid and not request.caller.admin:
-        raise Refused(AUTHORIZATION, f"User [{request.caller.uid}] : Not authorized to perform USE USER [{user.oid}].", user.oid)
+        text = f"User [{request.caller.uid}] : Not authorized to perform USE USER [{user.oid}]."
+        raise Refused(AUTHORIZATION, text, user.oid)
     return _with(user.render(), "USER", _QUOTAS + _default_quotas("USER"))
 
 
@@ -574,7 +585,7 @@ def document_delete(request: Request) -> Scalar:
 # The rest
 
 
-def system_version(request: Request) -> Scalar:
+def system_version(_: Request) -> Scalar:
     return VERSION
 
 
@@ -583,7 +594,7 @@ def system_config(request: Request) -> Scalar:
 
 
 def _empty(kind: str) -> Handler:
-    return lambda request: f"<{kind}_POOL></{kind}_POOL>"
+    return lambda _: f"<{kind}_POOL></{kind}_POOL>"
 
 
 def _nothing(noun: str) -> Handler:

@@ -43,9 +43,10 @@ def _scalar(text: str, pos: int, stops: str) -> tuple[str, int]:
         end = text.find('"', pos + 1)
         if end > 0:
             return text[pos + 1 : end], end + 1
-    match = re.compile(f"[^{re.escape(stops)}#\n]*").match(text, pos)
-    assert match is not None
-    return match.group().strip(), match.end()
+    end = pos
+    while end < len(text) and text[end] not in stops:
+        end += 1
+    return text[pos:end].strip(), end
 
 
 def parse(text: str) -> Conf:
@@ -64,12 +65,13 @@ def parse(text: str) -> Conf:
             vector, pos = _vector(text, pos + 1)
             conf.items.append((name.group(1).upper(), vector))
         else:
-            value, pos = _scalar(text, pos, "")
+            value, pos = _scalar(text, pos, "#\n")
             conf.items.append((name.group(1).upper(), value))
 
 
 def _vector(text: str, pos: int) -> tuple[dict[str, str], int]:
-    start, vector = pos, {}
+    start = pos
+    vector: dict[str, str] = {}
     while True:
         skip = re.compile(r"(?:[ \t\r\n,]+|#[^\n]*)*").match(text, pos)
         pos = skip.end() if skip else pos
@@ -78,7 +80,7 @@ def _vector(text: str, pos: int) -> tuple[dict[str, str], int]:
         name = _NAME.match(text, pos)
         if name is None:
             raise ConfError(f"the vector that starts on line {text.count(chr(10), 0, start) + 1} has no end")
-        value, pos = _scalar(text, name.end(), ",]")
+        value, pos = _scalar(text, name.end(), ",]#\n")
         vector[name.group(1).upper()] = value
 
 

@@ -1,9 +1,9 @@
 """Raft without clock, network or disk of its own: events with a time go in, answers and actions come out.
 
-Its habits are those of the recorded servers: the first timeout is not random (only a retry is), granting a vote does not
-reset the voter's timer, votes are asked one after the other in the order of the ids, a record travels alone, a follower
-that lacks records is walked back one a call, there is no leader lease and no record at the start of a term unless the
-leader's log has a tail that it does not know to be committed. Its safety is Raft's.
+Its habits are those of the recorded servers: the first timeout is not random (only a retry is), granting a vote
+does not reset the voter's timer, votes are asked one after the other in the order of the ids, a record travels alone,
+a follower that lacks records is walked back one a call, there is no leader lease and no record at the start of a term
+unless the leader's log has a tail that it does not know to be committed. Its safety is Raft's.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class AskVote:
 
 @dataclass(frozen=True)
 class Replicate:
-    """A record, or with index 0 a heartbeat. A heartbeat names the commit's record in prev_*: the follower may only take
-    a commit index for a log that it knows to be the leader's up to there."""
+    """A record, or with index 0 a heartbeat. A heartbeat names the commit's record in prev_*: the follower may take
+    a commit index only for a log that it knows to be the leader's up to there."""
 
     leader: int
     commit: int
@@ -137,7 +137,7 @@ class Raft:
         self.leader: int | None = None
         self.commit = disk.applied
         self.heard = False
-        # A leader takes writes when it has applied this record: what came before may be committed, and writes build on it.
+        # A leader takes writes once it has applied this record: what came before may be committed, writes build on it.
         self.ready_index = 0
         self.actions: list[Action] = []
         self._heartbeat = now + timers.warmup
@@ -305,8 +305,8 @@ class Raft:
         self._note("I", f"Taking the lead of the zone; last record {index}, last applied record {self.disk.applied}")
         self.state, self.leader, self.heard = State.LEADER, self.me, True
         self._beat_at = now
-        self._next = {peer: index + 1 for peer in self.peers}
-        self._match = {peer: -1 for peer in self.peers}
+        self._next = dict.fromkeys(self.peers, index + 1)
+        self._match = dict.fromkeys(self.peers, -1)
         self._in_flight, self._pause = {}, {}
         self.ready_index, self._filler_due = index, index > self.commit
         self.actions.append(Role(leader=True))
@@ -320,21 +320,23 @@ class Raft:
             raise NotLeader
         index = self.disk.last()[0] + 1
         self.disk.append(Record(index, self.disk.term, sql))
-        self._advance(now)
+        self._advance()
         for peer in self.peers:
             self._pump(now, peer)
         return index
 
-    def set_members(self, now: float, members: Iterable[int]) -> None:
+    def set_members(self, members: Iterable[int]) -> None:
         self.members = frozenset(members)
         if self.state is State.LEADER:
             for peer in set(self._next) - self.members:
-                for table in (self._next, self._match, self._in_flight, self._pause):
-                    table.pop(peer, None)  # type: ignore[attr-defined]
+                self._next.pop(peer)
+                self._match.pop(peer)
+                self._in_flight.pop(peer, None)
+                self._pause.pop(peer, None)
             for peer in self.members - set(self._next) - {self.me}:
                 self._note("I", f"Replication to server {peer} starts")
                 self._next[peer], self._match[peer] = self.disk.last()[0] + 1, -1
-            self._advance(now)
+            self._advance()
 
     def reset(self, now: float, peer: int) -> None:
         """The peer's database was replaced: start again behind the last record and walk back from there."""
@@ -380,7 +382,7 @@ class Raft:
             return
         if answer.ok:
             self._match[peer] = max(self._match[peer], message.index)
-            self._advance(now)
+            self._advance()
         if self._in_flight.get(peer) is not message:
             return
         del self._in_flight[peer]
@@ -399,7 +401,7 @@ class Raft:
             self._pause[send.peer] = now + RETRY_S
             self._note("D", f"Record {send.message.index} did not reach server {send.peer}: {error}")
 
-    def _advance(self, now: float) -> None:
+    def _advance(self) -> None:
         """Commit what a majority holds; a record of an older term only together with one of this term behind it."""
         held = [self._match[peer] for peer in self.peers]
         if self.me in self.members:

@@ -64,7 +64,9 @@ class Worker:
 class Server:
     """Implements api.Node. Everything of Raft happens under one lock; SQL of the state tables does not."""
 
-    def __init__(self, configuration: conf.Conf, store: Store, log: Log, secret: str, one_key: str, hooks: Path, warmup: float) -> None:
+    def __init__(
+        self, configuration: conf.Conf, store: Store, log: Log, secret: str, one_key: str, hooks: Path, warmup: float
+    ) -> None:
         self.store, self._conf, self._log, self._secret, self._one_key = store, configuration, log, secret, one_key
         self._hooks = hooks
         self.server_id = configuration.number("FEDERATION", "SERVER_ID", -1)
@@ -82,7 +84,15 @@ class Server:
         if self.server_id >= 0:
             self._disk = LogDisk(store)
             core_timers = raft.Timers(timers.election, timers.broadcast, warmup)
-            self._raft = raft.Raft(self.server_id, self._endpoints, core_timers, self._disk, time.monotonic(), random.random)
+            self._raft = raft.Raft(
+                self.server_id, self._endpoints, core_timers, self._disk, time.monotonic(), random.random
+            )
+
+    @property
+    def _core(self) -> raft.Raft:
+        if self._raft is None:
+            raise RuntimeError("a solo server has no Raft")
+        return self._raft
 
     # Life
 
@@ -128,32 +138,32 @@ class Server:
             self._log.write("HKM", "E", f"Hook: {name}, cannot be run: {error}")
             return
         if done.returncode:
-            self._log.write("HKM", "E", f"Hook: {name}, ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
+            self._log.write(
+                "HKM", "E", f"Hook: {name}, ended with {done.returncode}: {(done.stderr or done.stdout).strip()}"
+            )
         else:
             self._log.write("HKM", "I", f"Hook: {name}, ran well")
 
     # Raft: events in, actions out
 
     def _tick(self) -> None:
-        assert self._raft is not None
         while True:
             with self._cv:
-                while not self._stopping and (wait := self._raft.wakeup() - time.monotonic()) > 0:
+                while not self._stopping and (wait := self._core.wakeup() - time.monotonic()) > 0:
                     self._cv.wait(min(wait, 60.0))
                 if self._stopping:
                     return
                 try:
-                    self._raft.tick(time.monotonic())
+                    self._core.tick(time.monotonic())
                 except StoreError as error:
                     self._log.write("RCM", "E", f"The log cannot be kept: {error}")
                     self._cv.wait(1.0)
                 self._dispatch()
 
     def _apply(self) -> None:
-        assert self._raft is not None
         while True:
             with self._cv:
-                while not self._stopping and self._disk.applied >= self._raft.commit:
+                while not self._stopping and self._disk.applied >= self._core.commit:
                     self._cv.wait()
                 if self._stopping:
                     return
@@ -167,7 +177,6 @@ class Server:
                 time.sleep(1.0)
 
     def _apply_one(self, record: Record) -> None:
-        assert self._raft is not None
         refused = self._disk.apply(record)
         zone = self._read_zone() if "zone_pool" in record.sql else None
         with self._cv:
@@ -176,14 +185,13 @@ class Server:
                 self._refused[record.index] = refused
             if zone is not None and zone.endpoints() != self._endpoints:
                 self._endpoints = zone.endpoints()
-                self._raft.set_members(time.monotonic(), self._endpoints)
+                self._core.set_members(self._endpoints)
                 self._dispatch()
             self._cv.notify_all()
 
     def _dispatch(self) -> None:
         """Under the lock: hand what Raft wants done to the threads that may wait."""
-        assert self._raft is not None
-        for action in self._raft.take():
+        for action in self._core.take():
             if isinstance(action, Note):
                 self._log.write("RCM", action.severity, action.text)
             elif isinstance(action, Role):
@@ -208,7 +216,9 @@ class Server:
         if endpoint is None:
             raise CallError(f"server {peer} is not in the zone any more")
         try:
-            values = wire.parse_answer(post(endpoint, wire.render_call(method, (self._secret, *params)), self._rpc_timeout))
+            values = wire.parse_answer(
+                post(endpoint, wire.render_call(method, (self._secret, *params)), self._rpc_timeout)
+            )
             if values[0] is True:
                 return Answer(True, int(values[1]))
             if values[2] != api.ACTION:
@@ -218,10 +228,11 @@ class Server:
             raise CallError(f"server {peer} gave an answer that cannot be read: {error}") from error
 
     def _ask_vote(self, ask: AskVote) -> None:
-        core = self._raft
-        assert core is not None
+        core = self._core
         try:
-            answer = self._ask(ask.peer, "one.zone.voterequest", (ask.term, self.server_id, wire.I8(ask.log_index), ask.log_term))
+            answer = self._ask(
+                ask.peer, "one.zone.voterequest", (ask.term, self.server_id, wire.I8(ask.log_index), ask.log_term)
+            )
         except CallError as failed:
             error = str(failed)
             self._event(lambda now: core.vote_failed(now, ask, error))
@@ -229,8 +240,7 @@ class Server:
             self._event(lambda now: core.vote_answered(now, ask, answer))
 
     def _send(self, send: Send) -> None:
-        core, message = self._raft, send.message
-        assert core is not None
+        core, message = self._core, send.message
         try:
             answer = self._ask(
                 send.peer,
@@ -316,9 +326,8 @@ class Server:
 
     def _wait(self, done: Callable[[], bool]) -> None:
         """Under the lock, until done in the term of this write; the recorded error for a lost lead has no text."""
-        assert self._raft is not None
         while True:
-            if self._stopping or self._raft.state is not State.LEADER or self._disk.term != self._write_term:
+            if self._stopping or self._core.state is not State.LEADER or self._disk.term != self._write_term:
                 raise Refused(api.INTERNAL, "")
             if done():
                 return

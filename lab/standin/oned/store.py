@@ -1,4 +1,4 @@
-"""MariaDB: the state tables, the log and the vote. The only module that knows SQL beside the records that api writes."""
+"""MariaDB: the state tables, the log and the vote."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pymysql  # type: ignore[import-untyped,import-not-found,unused-ignore]
-import pymysql.converters  # type: ignore[import-untyped,import-not-found,unused-ignore]
+import pymysql
+import pymysql.converters
 
 from .conf import Conf
 from .raft import Record
 from .template import body
 
 NO_INDEX = 2**64 - 1
-_POOL = "oid INTEGER PRIMARY KEY, name VARCHAR({0}), body MEDIUMTEXT, uid INTEGER, gid INTEGER, owner_u INTEGER, group_u INTEGER, other_u INTEGER"
+_POOL = (
+    "oid INTEGER PRIMARY KEY, name VARCHAR({0}), body MEDIUMTEXT, uid INTEGER, gid INTEGER, "
+    "owner_u INTEGER, group_u INTEGER, other_u INTEGER"
+)
+_VERSION = "oid INTEGER PRIMARY KEY, version VARCHAR(256), timestamp INTEGER, comment VARCHAR(256), is_slave BOOLEAN"
 TABLES = {
     "logdb": "log_index BIGINT UNSIGNED PRIMARY KEY, term INTEGER, sqlcmd MEDIUMTEXT, timestamp INTEGER, "
     "fed_index BIGINT UNSIGNED, applied BOOLEAN",
     "system_attributes": "name VARCHAR(128) PRIMARY KEY, body MEDIUMTEXT",
     "pool_control": "tablename VARCHAR(32) PRIMARY KEY, last_oid BIGINT UNSIGNED",
-    "db_versioning": "oid INTEGER PRIMARY KEY, version VARCHAR(256), timestamp INTEGER, comment VARCHAR(256), is_slave BOOLEAN",
-    "local_db_versioning": "oid INTEGER PRIMARY KEY, version VARCHAR(256), timestamp INTEGER, comment VARCHAR(256), is_slave BOOLEAN",
+    "db_versioning": _VERSION,
+    "local_db_versioning": _VERSION,
     "zone_pool": _POOL.format(128) + ", UNIQUE(name)",
     "user_pool": _POOL.format(256) + ", UNIQUE(name)",
     "group_pool": _POOL.format(128) + ", UNIQUE(name)",
@@ -53,10 +57,10 @@ class Store:
         if db.get("BACKEND", "sqlite").lower() != "mysql":
             raise StoreError('oned.conf: the stand-in knows DB = [ BACKEND = "mysql", ... ] only')
         port, server = int(db.get("PORT", "0")), db.get("SERVER", "localhost")
-        where: dict[str, object] = {"host": server, "port": port or 3306}
+        where: dict[str, Any] = {"host": server, "port": port or 3306}
         if server == "localhost" and not port:
             where = {"unix_socket": os.environ.get("MYSQL_UNIX_PORT", "/run/mysqld/mysqld.sock")}
-        self._where = {
+        self._where: dict[str, Any] = {
             **where,
             "user": db.get("USER", "oneadmin"),
             "password": db.get("PASSWD", ""),
@@ -79,7 +83,8 @@ class Store:
                 except queue.Empty:
                     connection = pymysql.connect(**self._where)
             except pymysql.MySQLError as error:
-                raise StoreError(f"the database does not answer: {error.args[-1]}; is MariaDB up, is DB in oned.conf right?") from error
+                text = f"the database does not answer: {error.args[-1]}; is MariaDB up, is DB in oned.conf right?"
+                raise StoreError(text) from error
             try:
                 with connection.cursor() as cursor:
                     yield cursor
@@ -113,7 +118,7 @@ class Store:
         with self.cursor() as cursor:
             cursor.execute("SET sql_notes = 0")
             for name, columns in TABLES.items():
-                cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
+                cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) ENGINE=InnoDB COLLATE=utf8mb4_bin")
             cursor.execute("SET sql_notes = 1")
         return not self.rows("SELECT oid FROM local_db_versioning")
 
@@ -153,9 +158,8 @@ class LogDisk:
         if (term, voted_for) == (self.term, self.voted_for):
             return
         state = body([("TERM", str(term)), ("VOTEDFOR", str(voted_for))])
-        self._store.execute(
-            f"REPLACE INTO system_attributes (name, body) VALUES ('RAFT_STATE', {quote(f'<TEMPLATE>{state}</TEMPLATE>')})"
-        )
+        text = quote(f"<TEMPLATE>{state}</TEMPLATE>")
+        self._store.execute(f"REPLACE INTO system_attributes (name, body) VALUES ('RAFT_STATE', {text})")
         self.term, self.voted_for = term, voted_for
 
     def last(self) -> tuple[int, int]:

@@ -23,7 +23,8 @@ def cdata(text: str) -> str:
 
 def element(name: str, value: Value) -> str:
     if isinstance(value, dict):
-        return f"<{name}>" + "".join(f"<{key}>{cdata(text)}</{key}>" for key, text in sorted(value.items())) + f"</{name}>"
+        inside = "".join(f"<{key}>{cdata(text)}</{key}>" for key, text in sorted(value.items()))
+        return f"<{name}>{inside}</{name}>"
     return f"<{name}>{cdata(value)}</{name}>"
 
 
@@ -54,9 +55,10 @@ def parse(text: str) -> Template:
 def _value(text: str, pos: int, stops: str) -> tuple[str, int]:
     if text[pos : pos + 1] == '"' and (end := text.find('"', pos + 1)) > 0:
         return text[pos + 1 : end], end + 1
-    match = re.compile(f"[^{stops}]*").match(text, pos)
-    assert match is not None
-    return match.group().strip(), match.end()
+    end = pos
+    while end < len(text) and text[end] not in stops:
+        end += 1
+    return text[pos:end].strip(), end
 
 
 def _vector(text: str, pos: int) -> tuple[dict[str, str], int]:
@@ -69,7 +71,7 @@ def _vector(text: str, pos: int) -> tuple[dict[str, str], int]:
         match = _PAIR.match(text, pos)
         if match is None:
             raise TemplateError(f"syntax error at {text[pos:].strip()[:30]!r}")
-        vector[match.group(1).upper()], pos = _value(text, match.end(), r",\]\n")
+        vector[match.group(1).upper()], pos = _value(text, match.end(), ",]\n")
 
 
 def _parse_xml(text: str) -> Template:
@@ -81,7 +83,11 @@ def _parse_xml(text: str) -> Template:
 
 
 def of_element(root: ElementTree.Element) -> Template:
-    return [(child.tag, {leaf.tag: leaf.text or "" for leaf in child} if len(child) else child.text or "") for child in root]
+    return [(child.tag, _leaves(child) if len(child) else child.text or "") for child in root]
+
+
+def _leaves(root: ElementTree.Element) -> dict[str, str]:
+    return {leaf.tag: leaf.text or "" for leaf in root}
 
 
 def merge(old: Template, new: Template) -> Template:

@@ -9,7 +9,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 
 _SERVER = "Xmlrpc-c_Abyss/1.33.14 (nebula stand-in)"
-_NOT_ALLOWED = b"<HTML><HEAD><TITLE>Error 405</TITLE></HEAD><BODY><H1>Error 405</H1><P>Only POST is answered here</BODY></HTML>"
+_NOT_ALLOWED = b"<HTML><HEAD><TITLE>Error 405</TITLE></HEAD><BODY><H1>Error 405</H1><P>POST only</P></BODY></HTML>"
 MAX_BYTES = 64 * 2**20
 
 
@@ -41,13 +41,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self) -> None:
         self._send(405, "Method Not Allowed", "text/html", _NOT_ALLOWED)
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = _refuse
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name.startswith("do_"):
+            return self._refuse
+        raise AttributeError(name)
 
     def _send(self, status: int, reason: str, kind: str, content: bytes) -> None:
         head = {"Content-type": kind, "Content-length": str(len(content))}
         if status != 200:
             del head["Content-length"]
-        head |= {"Connection": "close", "Date": formatdate(time.time(), usegmt=True).replace("GMT", "UTC"), "Server": _SERVER}
+        date = formatdate(time.time(), usegmt=True).replace("GMT", "UTC")
+        head |= {"Connection": "close", "Date": date, "Server": _SERVER}
         text = f"HTTP/1.1 {status} {reason}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in head.items())
         self.close_connection = True
         try:
@@ -56,5 +60,5 @@ class _Handler(BaseHTTPRequestHandler):
             # The client has gone; what it asked for is done or under way all the same.
             return
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Calls are not logged."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import pymysql  # type: ignore[import-untyped,import-not-found,unused-ignore]
+import pymysql
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SESSION = "oneadmin:secret"
@@ -51,9 +51,20 @@ class Database:
             check=True,
             capture_output=True,
         )
-        options = [f"--socket={self.socket}", "--skip-networking", "--innodb-flush-log-at-trx-commit=2", "--skip-log-bin"]
+        options = [
+            f"--socket={self.socket}",
+            "--skip-networking",
+            "--innodb-flush-log-at-trx-commit=2",
+            "--skip-log-bin",
+        ]
         self._process = subprocess.Popen(
-            ["/usr/sbin/mariadbd", *common, *options, f"--log-error={root / 'mysqld.log'}", f"--pid-file={root / 'mysqld.pid'}"]
+            [
+                "/usr/sbin/mariadbd",
+                *common,
+                *options,
+                f"--log-error={root / 'mysqld.log'}",
+                f"--pid-file={root / 'mysqld.pid'}",
+            ]
         )
         wait_for("MariaDB", lambda: self.query("SELECT 1"), 60)
 
@@ -96,11 +107,15 @@ class Oned:
     def configure(self, server_id: int) -> None:
         election, broadcast, rpc = self.timers
         (self.root / "etc/oned.conf").write_text(
-            f'DB = [ BACKEND = "mysql", SERVER = "localhost", PORT = 0, USER = "root", PASSWD = "", DB_NAME = "{self.name}" ]\n'
-            f'PORT = {self.port}\nLISTEN_ADDRESS = "127.0.0.1"\nFEDERATION = [ MODE = "STANDALONE", SERVER_ID = {server_id} ]\n'
-            f"RAFT = [ ELECTION_TIMEOUT_MS = {election}, BROADCAST_TIMEOUT_MS = {broadcast}, XMLRPC_TIMEOUT_MS = {rpc} ]\n"
-            'RAFT_LEADER_HOOK = [ COMMAND = "note", ARGUMENTS = "leader" ]\n'
-            'RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]\n'
+            f"""
+DB = [ BACKEND = "mysql", SERVER = "localhost", PORT = 0, USER = "root", PASSWD = "", DB_NAME = "{self.name}" ]
+PORT = {self.port}
+LISTEN_ADDRESS = "127.0.0.1"
+FEDERATION = [ MODE = "STANDALONE", SERVER_ID = {server_id} ]
+RAFT = [ ELECTION_TIMEOUT_MS = {election}, BROADCAST_TIMEOUT_MS = {broadcast}, XMLRPC_TIMEOUT_MS = {rpc} ]
+RAFT_LEADER_HOOK = [ COMMAND = "note", ARGUMENTS = "leader" ]
+RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]
+"""
         )
 
     def start(self) -> None:
@@ -111,7 +126,9 @@ class Oned:
             "STANDIN_WARMUP_MS": "300",
         }
         environment.pop("NOTIFY_SOCKET", None)
-        self.process = subprocess.Popen([sys.executable, "-m", "lab.standin.oned", "-f"], cwd=REPOSITORY, env=environment)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lab.standin.oned", "-f"], cwd=REPOSITORY, env=environment
+        )
         wait_for(f"{self.name} answers", lambda: self.call("one.zone.info", 0, False))
 
     def kill(self) -> None:
