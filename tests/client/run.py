@@ -47,8 +47,10 @@ class Client:
     def run(self) -> None:
         """Write and read until the end."""
         end = time.time() + self._plan.seconds
-        threads = [threading.Thread(target=self._loop, args=(kind, step, end))
-                   for kind, step in (("write", self._write), ("read", self._read))]
+        threads = [
+            threading.Thread(target=self._loop, args=(kind, step, end))
+            for kind, step in (("write", self._write), ("read", self._read))
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -20,6 +20,7 @@ class Change:
     host: str
     task: str
     action: str
+    message: str
     diffs: tuple[str, ...]  # canonical text of each diff
 
 
@@ -68,7 +69,8 @@ def read(document: Mapping[str, Any], returncode: int, stderr: str = "") -> Run:
             for host, result in task["hosts"].items():
                 name = task["task"]["name"]
                 if result.get("changed"):
-                    changes.append(Change(host, name, str(result.get("action", "")), tuple(_diffs(result))))
+                    action, message = str(result.get("action", "")), str(result.get("msg", ""))
+                    changes.append(Change(host, name, action, message, tuple(_diffs(result))))
                 if result.get("unreachable") or (result.get("failed") and not result.get("ignored")):
                     failures.append(f"{host}: {name}: {result.get('msg', result)}")
     stats = document["stats"]
@@ -78,12 +80,17 @@ def read(document: Mapping[str, Any], returncode: int, stderr: str = "") -> Run:
 
 
 def run(
-    playbook: str, inventory: Path, *options: str, env: Mapping[str, str] | None = None, seconds: float = 600
+    playbook: str,
+    inventory: Path,
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    seconds: float = 600,
 ) -> Run:
     """Run a playbook and give what it did; `env` adds to the environment."""
     process = subprocess.run(
         ["ansible-playbook", f"--inventory={inventory}", playbook, *options],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_NOCOLOR": "1", **(env or {})},
         capture_output=True,
         text=True,

@@ -56,9 +56,12 @@ def problems(servers: Mapping[str, Server | None]) -> list[str]:
     alive = {endpoint: server for endpoint, server in servers.items() if server}
     found = [f"{endpoint} does not answer" for endpoint, server in servers.items() if not server]
     if not leader(servers):
-        found.append(f"no single leader: states {({endpoint: server.state for endpoint, server in alive.items()})}")
-    found += [f"{endpoint} is in state {server.state}, not leader or follower"
-              for endpoint, server in alive.items() if server.state not in (LEADER, FOLLOWER)]
+        found.append(f"no single leader: states { ({endpoint: server.state for endpoint, server in alive.items()}) }")
+    found += [
+        f"{endpoint} is in state {server.state}, not leader or follower"
+        for endpoint, server in alive.items()
+        if server.state not in (LEADER, FOLLOWER)
+    ]
     for what in ("term", "index", "commit"):
         values = {endpoint: getattr(server, what) for endpoint, server in alive.items()}
         if len(set(values.values())) > 1:
