@@ -7,12 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from lab.hosts import access, checks, machines, network, state
+from lab.hosts import access, checks, machines, network, snapshots, state
 from lab.hosts.cgroups import groups
 from lab.hosts.inventory import read_lab
 from lab.hosts.plan import Lab, LabError
-
-FAULTS = ("kill", "start", "freeze", "thaw", "cut", "heal")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -24,12 +22,21 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     common.add_argument("--inventory", type=Path, required=True, help="folder with hosts.yml and group_vars")
     create = verbs.add_parser("create", parents=[common], help="make what is missing, start all, wait for ssh")
     create.add_argument("--from-snapshot", metavar="NAME", help="boot the hosts as `snapshot NAME` left them")
+    snapshot = verbs.add_parser(
+        "snapshot", parents=[common], help="stop the hosts, freeze them as NAME, start them again"
+    )
+    snapshot.add_argument("--stay-down", action="store_true", help="leave the hosts stopped")
+    forget = verbs.add_parser("forget", parents=[common], help="remove the snapshot NAME")
+    for one in (snapshot, forget):
+        one.add_argument("name", metavar="NAME")
+    verbs.add_parser("snapshots", parents=[common], help="names of the snapshots that fit this inventory")
     verbs.add_parser("destroy", parents=[common], help="remove all that create made")
     verbs.add_parser("status", parents=[common], help="how every host is")
     for verb, text in (
         ("shell", "a shell on the host, or the command after --"),
         ("kill", "end the machine as a power cut does"),
         ("start", "boot a machine that is off"),
+        ("stop", "shut the machine down in order"),
         ("freeze", "stop the machine's time"),
         ("thaw", "let it go on"),
         ("cut", "pull its network cable"),
@@ -54,6 +61,9 @@ def fault(lab: Lab, verb: str, name: str) -> None:
         machines.power_on(lab, host)
     elif not ways.running(host):
         raise LabError(f"{name} does not run: start it first.")
+    elif verb == "stop":
+        ways.halt(host)
+        ways.clear(host)
     elif verb in ("freeze", "thaw"):
         ways.freeze(host, thaw=verb == "thaw")
     else:
@@ -75,9 +85,17 @@ def main(arguments: list[str]) -> None:
     state.belongs_here(lab.name)
     if chosen.verb == "create":
         checks.check_machine(lab)
+        if chosen.from_snapshot:
+            snapshots.restore(lab, chosen.inventory, chosen.from_snapshot)
         machines.create(lab, chosen.inventory)
     elif chosen.verb == "destroy":
         machines.destroy(lab.name)
+    elif chosen.verb == "snapshot":
+        snapshots.take(lab, chosen.inventory, chosen.name, again=not chosen.stay_down)
+    elif chosen.verb == "forget":
+        snapshots.forget(lab, chosen.name)
+    elif chosen.verb == "snapshots":
+        print("".join(f"{name}\n" for name in snapshots.names(lab)), end="")
     elif chosen.verb == "status":
         status(lab)
     elif chosen.verb == "shell":

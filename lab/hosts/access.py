@@ -11,9 +11,13 @@ from lab.hosts.plan import USER, Host, Lab
 from lab.hosts.run import run, succeeds, wait_for
 
 
-def make_key(lab: Lab) -> None:
+def make_key(lab: Lab, kept: Path | None = None) -> None:
+    """The lab's key, new, or the one that hosts of a snapshot already let in."""
     lab.masters.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not lab.key.exists():
+    if kept is not None:
+        for suffix in ("", ".pub"):
+            shutil.copy2(f"{kept}{suffix}", f"{lab.key}{suffix}")
+    elif not lab.key.exists():
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{USER}@{lab.name}", "-f", lab.key])
 
 

@@ -34,9 +34,9 @@ def mounted(mountinfo: str) -> dict[str, Path]:
 
 def processes(folder: Path) -> list[int]:
     pids: list[int] = []
-    for listing in folder.rglob("cgroup.procs"):
+    for group, _, _ in os.walk(folder):  # it passes over groups that vanish meanwhile, which rglob does not
         try:
-            pids += [int(pid) for pid in listing.read_text().split()]
+            pids += [int(pid) for pid in Path(group, "cgroup.procs").read_text().split()]
         except OSError:  # the group went away while we read, or is a threaded one
             continue
     return pids

@@ -91,13 +91,13 @@ def create(lab: Lab, inventory: Path) -> None:
         each(lambda host: access.wait_until_answering(lab, host), [host for host in lab.hosts if not ways.frozen(host)])
 
 
-def lay(lab: Lab, inventory: Path) -> None:
+def lay(lab: Lab, inventory: Path, key: Path | None = None) -> None:
     """The ground under the hosts: the lab's folder, its key, its network."""
     lab.folder.mkdir(parents=True, exist_ok=True)
     lab.folder.chmod(0o755)
     lab.repository.mkdir(exist_ok=True)
     state.save_lab(lab, inventory)
-    access.make_key(lab)
+    access.make_key(lab, key)
     network.up(lab)
 
 
