@@ -129,7 +129,7 @@ class Raft:
         self, me: int, members: Iterable[int], timers: Timers, disk: Disk, now: float, random: Callable[[], float]
     ) -> None:
         self.me = me
-        self.members = frozenset(members)
+        self._know(members)
         self.timers = timers
         self.disk = disk
         self.random = random
@@ -153,13 +153,10 @@ class Raft:
 
     # What others see
 
-    @property
-    def peers(self) -> list[int]:
-        return sorted(self.members - {self.me})
-
-    @property
-    def quorum(self) -> int:
-        return len(self.members) // 2 + 1
+    def _know(self, members: Iterable[int]) -> None:
+        self.members = frozenset(members)
+        self.peers = tuple(sorted(self.members - {self.me}))
+        self.quorum = len(self.members) // 2 + 1
 
     def status(self) -> dict[str, int]:
         index, log_term = self.disk.last()
@@ -216,7 +213,7 @@ class Raft:
         self.state = State.CANDIDATE
         self.leader = None
         self._votes = {self.me} & self.members
-        self._to_ask = self.peers
+        self._to_ask = list(self.peers)
         self._retry_at = None
         self._count(now)
 
@@ -326,7 +323,7 @@ class Raft:
         return index
 
     def set_members(self, members: Iterable[int]) -> None:
-        self.members = frozenset(members)
+        self._know(members)
         if self.state is State.LEADER:
             for peer in set(self._next) - self.members:
                 self._next.pop(peer)
@@ -426,8 +423,7 @@ class Raft:
         self._follow(now, message.leader)
         self.heard = True
         if message.heartbeat:
-            if self.disk.term_at(message.prev_index) == message.prev_term:
-                self._learn(min(message.commit, message.prev_index))
+            self._learn(min(message.commit, self._matched(message)))
             return Answer(True, self.disk.term)
         if not self._fits(message):
             return Answer(False, self.disk.term, "Error loading previous log record")
@@ -443,6 +439,10 @@ class Raft:
 
     def _fits(self, message: Replicate) -> bool:
         return self.disk.term_at(message.prev_index) == message.prev_term
+
+    def _matched(self, heartbeat: Replicate) -> int:
+        """How far this log is known to be the leader's."""
+        return heartbeat.prev_index if self.disk.term_at(heartbeat.prev_index) == heartbeat.prev_term else 0
 
     def _learn(self, commit: int) -> None:
         self.commit = max(self.commit, commit)
