@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright: Nebula HA contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one front-end is within the zone, looked up on the machine itself."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: zone_member
+short_description: Look up what this front-end is within its zone
+description:
+  - Reads oned.conf, the unit, what the oned of this machine says, and the zone as its own database holds it, so that
+    the answer is there with oned stopped, too.
+  - Changes nothing. What must be done follows from the answers of all front-ends, see P(nebula.ha.zone_plan#filter).
+version_added: 0.1.0
+author:
+  - Nebula HA contributors (@nebula-ha)
+options:
+  name:
+    description: The name of this front-end in the inventory.
+    type: str
+    required: true
+  endpoint:
+    description: The endpoint by which the zone knows this front-end.
+    type: str
+    required: true
+  host:
+    description: Where the oned of this machine listens.
+    type: str
+    default: localhost
+  port:
+    description: The port of oned.
+    type: int
+    default: 2633
+  auth_file:
+    description: A file with the credentials of oneadmin, C(user:password).
+    type: path
+    default: /var/lib/one/.one/one_auth
+  timeout:
+    description: Seconds that oned has to answer.
+    type: float
+    default: 5
+  config:
+    description: The configuration of oned.
+    type: path
+    default: /etc/one/oned.conf
+  database:
+    description: The name of OpenNebula's database.
+    type: str
+    default: opennebula
+  socket:
+    description: The socket of MariaDB, where root needs no password.
+    type: path
+    default: /run/mysqld/mysqld.sock
+  home:
+    description: The home of oneadmin, which holds C(.one) and C(.ssh).
+    type: path
+    default: /var/lib/one
+  zone_id:
+    description: The id of the zone.
+    type: int
+    default: 0
+attributes:
+  check_mode:
+    description: Looks up only, so check mode is the same.
+    support: full
+  diff_mode:
+    description: Nothing is changed.
+    support: none
+  platform:
+    description: Where it runs.
+    platforms: posix
+    support: full
+requirements:
+  - PyMySQL on the front-end, once MariaDB is there
+"""
+
+EXAMPLES = r"""
+- name: What is this front-end?
+  nebula.ha.zone_member:
+    name: "{{ inventory_hostname }}"
+    endpoint: "http://{{ ansible_host }}:2633/RPC2"
+  register: member
+"""
+
+RETURN = r"""
+member:
+  description: What was found.
+  returned: always
+  type: dict
+  contains:
+    name:
+      description: The given name.
+      type: str
+    endpoint:
+      description: The given endpoint.
+      type: str
+    installed:
+      description: Whether there is an oned.conf.
+      type: bool
+    server_id:
+      description: SERVER_ID in oned.conf; none without one.
+      type: int
+    unit:
+      description: State of opennebula.service, C(absent) without one.
+      type: str
+    reload:
+      description: Whether systemd has not read the unit's files since they changed.
+      type: bool
+    stale:
+      description: Whether oned was started before its configuration was last written.
+      type: bool
+    running:
+      description: What oned says about itself (server_id, state, term, index); none when it does not answer.
+      type: dict
+    silence:
+      description: Why there is no answer.
+      type: str
+    database:
+      description: >-
+        Whether the database holds a zone (populated), whether its log holds a record of an elected leader (formed), the
+        last index and term, and the zone's servers.
+      type: dict
+    credentials:
+      description: Digest, mode and owner, by name, of the files below .one and .ssh that are equal on all front-ends.
+      type: dict
+"""
+
+import hashlib
+import os
+import re
+import time
+import traceback
+from typing import Any, Dict, Optional
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.nebula.ha.plugins.module_utils.bootstrap import SOLO
+from ansible_collections.nebula.ha.plugins.module_utils.credentials import shared_files
+from ansible_collections.nebula.ha.plugins.module_utils.oned_conf import ConfError, parse
+from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
+    CredentialsError,
+    ask,
+    endpoint_url,
+    read_session,
+)
+from ansible_collections.nebula.ha.plugins.module_utils.zone.model import DocumentError, answer_dict, parse_zone
+
+try:
+    import pymysql
+
+    PYMYSQL_ERROR: Optional[str] = None
+except ImportError:
+    PYMYSQL_ERROR = traceback.format_exc()
+
+UNIT = "opennebula.service"
+
+
+def configured_id(module: AnsibleModule, path: str) -> Optional[int]:
+    """SERVER_ID of the FEDERATION section; oned's own default when the file does not say."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as handle:
+            entries = parse(handle.read())
+    except FileNotFoundError:
+        return None
+    except ConfError as error:
+        module.fail_json(msg=f"{path} cannot be read: {error}.")
+    for entry in entries:
+        if entry.name.upper() == "FEDERATION" and entry.is_vector:
+            value = entry.get("SERVER_ID")
+            if value is not None:
+                try:
+                    return int(value)
+                except ValueError:
+                    module.fail_json(
+                        msg=f"SERVER_ID in {path} is '{value}': set it to the server's number in the zone, or -1."
+                    )
+    return SOLO
+
+
+def unit_state(module: AnsibleModule) -> Dict[str, str]:
+    """The unit's properties as systemd tells them."""
+    wanted = "LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
+    command = [module.get_bin_path("systemctl", required=True), "show", "--property", wanted, UNIT]
+    code, out, err = module.run_command(command)
+    if code != 0:
+        module.fail_json(
+            msg=f"systemd does not tell the state of {UNIT}: {err.strip()}; see 'systemctl status' on this machine."
+        )
+    return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+
+
+def older_than(started_us: str, path: str) -> bool:
+    """Whether a process started (microseconds since boot) before the file was last written."""
+    if not started_us.isdigit() or int(started_us) == 0 or not os.path.exists(path):
+        return False
+    started = time.time() - (time.monotonic() - int(started_us) / 1e6)
+    return os.stat(path).st_mtime > started
+
+
+def read_database(module: AnsibleModule) -> Dict[str, Any]:
+    """The zone and the end of the log as this machine's database holds them."""
+    empty: Dict[str, Any] = {"populated": False, "formed": False, "index": -1, "term": -1, "servers": []}
+    if not os.path.exists(module.params["socket"]):
+        return empty
+    if PYMYSQL_ERROR:
+        module.fail_json(msg=missing_required_lib("PyMySQL"), exception=PYMYSQL_ERROR)
+    name = module.params["database"]
+    try:
+        connection = pymysql.connect(unix_socket=module.params["socket"], user="root", connect_timeout=5)
+    except pymysql.err.OperationalError as error:
+        module.fail_json(
+            msg=f"MariaDB refuses root on {module.params['socket']}: {error}; let root in by unix_socket, as Debian does."
+        )
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = %s AND table_name IN ('logdb', 'zone_pool')",
+            (name,),
+        )
+        if len(cursor.fetchall()) < 2:
+            return empty
+        cursor.execute(f"SELECT MAX(log_index), MAX(term) FROM `{name}`.logdb WHERE log_index >= 0")
+        index, term = cursor.fetchone()
+        cursor.execute(f"SELECT body FROM `{name}`.zone_pool WHERE oid = %s", (module.params["zone_id"],))
+        row = cursor.fetchone()
+    if row is None:
+        return empty
+    body = row[0].decode("utf-8") if isinstance(row[0], bytes) else str(row[0])
+    try:
+        zone = parse_zone(body)
+    except DocumentError as error:
+        module.fail_json(msg=f"The database {name} holds a zone that cannot be read: {error}.")
+    return {
+        "populated": True,
+        "formed": int(term or 0) > 0,
+        "index": -1 if index is None else int(index),
+        "term": -1 if term is None else int(term),
+        "servers": [{"id": s.id, "name": s.name, "endpoint": s.endpoint} for s in zone.servers],
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "endpoint": {"type": "str", "required": True},
+            "host": {"type": "str", "default": "localhost"},
+            "port": {"type": "int", "default": 2633},
+            "auth_file": {"type": "path", "default": "/var/lib/one/.one/one_auth"},
+            "timeout": {"type": "float", "default": 5},
+            "config": {"type": "path", "default": "/etc/one/oned.conf"},
+            "database": {"type": "str", "default": "opennebula"},
+            "socket": {"type": "path", "default": "/run/mysqld/mysqld.sock"},
+            "home": {"type": "path", "default": "/var/lib/one"},
+            "zone_id": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    if not re.fullmatch(r"[0-9A-Za-z_$-]+", module.params["database"]):
+        module.fail_json(
+            msg=f"database '{module.params['database']}' is no name of a database: use letters, digits, _ and -."
+        )
+    home = module.params["home"]
+    unit = unit_state(module)
+    running: Optional[Dict[str, Any]] = None
+    silence = ""
+    if unit.get("ActiveState") in ("active", "activating", "reloading", "deactivating"):
+        try:
+            session = read_session(module.params["auth_file"])
+            answer = answer_dict(
+                ask(endpoint_url(module.params["host"], module.params["port"]), session, module.params["timeout"])
+            )
+            running = answer["raft"]
+            silence = answer["failure"]["detail"] if answer["failure"] else ""
+        except CredentialsError as error:
+            silence = str(error)
+    started = unit.get("ExecMainStartTimestampMonotonic", "") if unit.get("ActiveState") == "active" else ""
+    credentials = {}
+    for relative in shared_files(home):
+        with open(os.path.join(home, relative), "rb") as handle:
+            status = os.fstat(handle.fileno())
+            digest = hashlib.sha256(handle.read()).hexdigest()
+        credentials[relative] = f"{digest} {status.st_mode & 0o7777:04o} {status.st_uid}"
+    # What a client has to know by heart: its digest could be guessed, and it is compared with the inventory anyway.
+    credentials.pop(".one/one_auth", None)
+    module.exit_json(
+        changed=False,
+        member={
+            "name": module.params["name"],
+            "endpoint": module.params["endpoint"],
+            "installed": os.path.exists(module.params["config"]),
+            "server_id": configured_id(module, module.params["config"]),
+            "unit": "absent" if unit.get("LoadState") == "not-found" else unit.get("ActiveState", "absent"),
+            "reload": unit.get("NeedDaemonReload") == "yes",
+            "stale": any(
+                older_than(started, path)
+                for path in (
+                    module.params["config"],
+                    os.path.join(home, ".one/one_auth"),
+                    os.path.join(home, ".one/one_key"),
+                )
+            ),
+            "running": running,
+            "silence": silence,
+            "database": read_database(module),
+            "credentials": credentials,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
