@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from lab import source
 from lab.hosts import access, checks, machines, network, snapshots, state
 from lab.hosts.cgroups import groups
 from lab.hosts.inventory import read_lab
@@ -87,6 +88,8 @@ def main(arguments: list[str]) -> None:
         checks.check_machine(lab)
         if chosen.from_snapshot:
             snapshots.restore(lab, chosen.inventory, chosen.from_snapshot)
+        machines.lay(lab, chosen.inventory)
+        source.publish(lab, source.settle(lab, lab.source))
         machines.create(lab, chosen.inventory)
     elif chosen.verb == "destroy":
         machines.destroy(lab.name)

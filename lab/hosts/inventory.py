@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ansible.errors import AnsibleError
@@ -35,6 +36,7 @@ def _read(loader: DataLoader, inventory: Path) -> Lab:
     variables = VariableManager(loader=loader, inventory=manager)
     names: set[str] = set()
     subnets: set[str] = set()
+    sources: set[str] = set()
     addresses: dict[str, str] = {}
     for host in manager.get_hosts("all"):
         known = variables.get_vars(host=host, include_hostvars=True)
@@ -46,14 +48,15 @@ def _read(loader: DataLoader, inventory: Path) -> Lab:
                 raise LabError(f"{variable} of host {host.name} is not set in the inventory {inventory}: set it.")
         names.add(str(templar.template(known["lab_name"])))
         subnets.add(str(templar.template(known["lab_subnet"])))
+        sources.add(str(templar.template(known.get("lab_source", ""))))
         addresses[str(host.name)] = str(templar.template(known["ansible_host"]))
     if not addresses:
         raise LabError(
             f"The inventory {inventory} names no host for the lab: add hosts with an ansible_host inside lab_subnet."
         )
-    for variable, values in (("lab_name", names), ("lab_subnet", subnets)):
+    for variable, values in (("lab_name", names), ("lab_subnet", subnets), ("lab_source", sources)):
         if len(values) != 1:
             raise LabError(
                 f"{variable} differs between hosts ({', '.join(sorted(values))}): set it once, in group_vars/all."
             )
-    return make_lab(names.pop(), subnets.pop(), addresses)
+    return make_lab(names.pop(), subnets.pop(), addresses, os.environ.get("ONE_SOURCE") or sources.pop())

@@ -57,6 +57,7 @@ class Lab:
     name: str
     subnet: ipaddress.IPv4Network
     hosts: tuple[Host, ...]
+    source: str = ""  # what ONE_SOURCE or the inventory asks for; empty: the lab chooses
 
     @property
     def folder(self) -> Path:
@@ -98,7 +99,7 @@ class Lab:
         raise LabError(f"The lab {self.name} has no host {name}: it has {', '.join(h.name for h in self.hosts)}.")
 
 
-def make_lab(name: str, subnet: str, addresses: dict[str, str]) -> Lab:
+def make_lab(name: str, subnet: str, addresses: dict[str, str], source: str = "") -> Lab:
     """The lab that an inventory describes, or a sentence about the first thing wrong with it."""
     if not NAME.fullmatch(name):
         raise LabError(f"lab_name is {name!r}: use small letters, digits and hyphens.")
@@ -142,4 +143,4 @@ def make_lab(name: str, subnet: str, addresses: dict[str, str]) -> Lab:
                 f"The hosts {links[made.link]} and {made.name} would share the link {made.link}: rename one of them."
             )
         links[made.link] = made.name
-    return Lab(name=name, subnet=network, hosts=tuple(hosts))
+    return Lab(name=name, subnet=network, hosts=tuple(hosts), source=source)

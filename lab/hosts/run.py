@@ -13,12 +13,16 @@ from lab.hosts.plan import LabError
 
 
 def run(
-    command: Sequence[str | Path], *, stdin: str | None = None, check: bool = True, env: dict[str, str] | None = None
+    command: Sequence[str | Path],
+    *,
+    stdin: str | None = None,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> str:
     """Standard output of COMMAND; its last line of complaint as LabError if it fails."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, env=env)
-    if check and done.returncode != 0:
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, env=env, cwd=cwd)
+    if done.returncode != 0:
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         raise LabError(
             f"`{' '.join(words[:6])}` failed with {done.returncode}: {said[-1] if said else 'it said nothing'}"

@@ -147,7 +147,7 @@ def same_secret(kept: Path, current: Path, name: str) -> None:
 def same_source(lab: Lab, outside: Path, name: str) -> None:
     kept, current = outside / "source", lab.folder / "source"
     if kept.exists() and current.exists():
-        if json.loads(kept.read_text())["kind"] != json.loads(current.read_text())["kind"]:
+        if json.loads(kept.read_text()) != json.loads(current.read_text()):
             raise LabError(
                 f"The snapshot {name} was made with another OpenNebula than this lab has chosen: create without it."
             )
