@@ -555,12 +555,12 @@ def secrets(text: str) -> list[str]:
     return found
 
 
-def secret_names(settings: Mapping[str, Any]) -> list[str]:
-    """Where settings carry a secret."""
-    found = []
+def secret_values(settings: Mapping[str, Any]) -> list[Any]:
+    """The secrets that settings carry."""
+    found: list[Any] = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            found += [f"{name}/{key}" for key in value if _SECRET.search(str(key))]
+            found += [item for key, item in value.items() if _SECRET.search(str(key))]
         elif _SECRET.search(str(name)):
-            found.append(str(name))
+            found.append(value)
     return found

@@ -165,9 +165,9 @@ class Verdict:
             "serving": self.serving,
             "zone_id": self.zone_id,
             "zone_name": self.zone_name,
-            "leader": self.leader,
-            "leader_id": self.leader_id,
-            "leader_endpoint": self.leader_endpoint,
+            "leader": None
+            if self.leader is None
+            else {"name": self.leader, "id": self.leader_id, "endpoint": self.leader_endpoint},
             "term": self.term,
             "index": self.index,
             "quorum": self.quorum,

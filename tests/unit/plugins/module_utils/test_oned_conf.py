@@ -55,7 +55,7 @@ LONG = "two
 lines with a \\"quote\\""
 """
 
-RAFT = {key: 1 for key in oned_conf.RAFT_KEYS}
+RAFT = dict.fromkeys(oned_conf.RAFT_KEYS, 1)
 
 
 def values(text: str) -> list[tuple[str, str | None, tuple[tuple[str, str], ...]]]:
@@ -68,7 +68,7 @@ def find(text: str, name: str, number: int = 0) -> oned_conf.Entry:
 
 def changed_lines(before: str, after: str) -> list[tuple[str, str]]:
     assert before.count("\n") == after.count("\n")
-    return [pair for pair in zip(before.splitlines(), after.splitlines()) if pair[0] != pair[1]]
+    return [pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]]
 
 
 def test_the_sample_is_read() -> None:
@@ -258,7 +258,7 @@ def test_secrets_never_show() -> None:
     assert oned_conf.masked(one) != oned_conf.masked(two, True)
     assert oned_conf.changes(one, two) == ["DB/PASSWD: ******** -> ********", "PORT: 2633 -> 1"]
     assert oned_conf.secrets(one) == ["first-secret"]
-    assert oned_conf.secret_names({"DB": {"PASSWD": 1, "USER": 2}, "A_TOKEN": 1}) == ["DB/PASSWD", "A_TOKEN"]
+    assert oned_conf.secret_values({"DB": {"PASSWD": "x", "USER": 2}, "A_TOKEN": 1, "B": 3}) == ["x", 1]
 
 
 def test_changes_name_the_section() -> None:
@@ -269,11 +269,11 @@ def test_changes_name_the_section() -> None:
     ]
 
 
-# -- properties ---------------------------------------------------------------------------------------------------------
+# -- properties
 
-NAMES = st.text(string.ascii_uppercase + "_", min_size=1, max_size=6)
-BLANKS = st.text(" \t", max_size=3)
-COMMENTS = st.text(string.ascii_letters + ' #="[],', max_size=12).map("#{}\n".format)
+NAMES = st.sampled_from([*string.ascii_uppercase[:12], "A_B", "LONG_NAME"])
+BLANKS = st.sampled_from(["", " ", "\t", "   "])
+COMMENTS = st.sampled_from(["#\n", "# a, b\n", "#x = [ 1, ]\n", '# "odd\n', "## ] #\n"])
 GAPS = st.lists(st.one_of(st.just("\n"), st.just("  \n"), COMMENTS), max_size=3).map("".join)
 NEW_VALUES = st.text(string.ascii_letters + string.digits + " #=[],:/-_.'äß", max_size=15)
 QUOTED = NEW_VALUES.map('"{}"'.format)
@@ -328,7 +328,7 @@ def files(draw: st.DrawFn) -> tuple[str, list[Made]]:
     return draw(GAPS) + "".join(piece.text + draw(GAPS) for piece in made), made
 
 
-QUICK = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @QUICK
@@ -345,9 +345,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         entries = parse(text)
     except ConfError as error:
-        assert str(error).startswith("line ")
-    else:
-        assert render(text, entries) == text
+        refusal = str(error)
+        assert refusal.startswith("line ")
+        return
+    assert render(text, entries) == text
 
 
 @QUICK

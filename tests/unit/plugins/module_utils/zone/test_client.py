@@ -212,12 +212,17 @@ def test_a_survey_finds_the_others_through_the_first() -> None:
 
 def test_two_black_holes_of_five_cost_one_timeout() -> None:
     urls: list[str] = []
-    with oned(0, 3, urls) as one, oned(1, 2, urls) as two, oned(2, 2, urls) as three:
-        with black_hole() as four, black_hole() as five:
-            urls += [one.url, two.url, three.url, four, five]
-            start = time.monotonic()
-            answers = survey([one.url], SESSION, 1.0)
-            took = time.monotonic() - start
+    with (
+        oned(0, 3, urls) as one,
+        oned(1, 2, urls) as two,
+        oned(2, 2, urls) as three,
+        black_hole() as four,
+        black_hole() as five,
+    ):
+        urls += [one.url, two.url, three.url, four, five]
+        start = time.monotonic()
+        answers = survey([one.url], SESSION, 1.0)
+        took = time.monotonic() - start
     assert 0.9 < took < 2.0
     verdict = judge(answers)
     assert (verdict.leader, verdict.answering) == ("fe1", 3)

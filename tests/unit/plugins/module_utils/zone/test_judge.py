@@ -326,6 +326,7 @@ def test_figures_of_a_verdict() -> None:
     verdict = judge([up(0, LEADER, Z3, index=120), up(1, FOLLOWER, Z3, index=118), down(2)])
     assert (verdict.quorum, verdict.answering, verdict.following) == (2, 2, 2)
     assert (verdict.term, verdict.index, verdict.leader_id, verdict.leader_endpoint) == (5, 120, 0, endpoint(0))
+    assert verdict.as_dict()["leader"] == {"name": "fe1", "id": 0, "endpoint": endpoint(0)}
     assert [(row.name, row.state, row.lag) for row in verdict.servers] == [
         ("fe1", "leader", 0),
         ("fe2", "follower", 2),

@@ -1,0 +1,54 @@
+# Copyright: Nebula HA contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the zone's modules share: the parameters of the connection. The counterpart of doc_fragments/connection.py."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping
+
+from .zone.client import endpoint_url
+from .zone.model import ExpectedServer
+
+
+def connection_spec() -> Dict[str, Any]:
+    """The parameters of the connection."""
+    return {
+        "host": {"type": "str", "default": "localhost"},
+        "port": {"type": "int", "default": 2633},
+        "auth_file": {"type": "path", "default": "/var/lib/one/.one/one_auth"},
+        "timeout": {"type": "float", "default": 5},
+        "zone_id": {"type": "int", "default": 0},
+    }
+
+
+def expected_spec() -> Dict[str, Any]:
+    """The servers that the inventory expects."""
+    return {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "endpoint": {"type": "str", "required": True},
+        },
+    }
+
+
+def expected_from(params: Mapping[str, Any]) -> List[ExpectedServer]:
+    """The servers that the inventory expects, from a module's parameters."""
+    return [ExpectedServer(item["name"], item["endpoint"]) for item in params["servers"]]
+
+
+def first_endpoint(params: Mapping[str, Any]) -> str:
+    """The endpoint that `host` and `port` name."""
+    return endpoint_url(params["host"], params["port"])
+
+
+def parameter_fault(params: Mapping[str, Any]) -> str:
+    """What is wrong with the connection's parameters; empty when nothing is."""
+    if not 0 < params["port"] < 65536:
+        return f"port is {params['port']}: give a number from 1 to 65535."
+    if params["timeout"] <= 0:
+        return f"timeout is {params['timeout']:g}: give a number of seconds above 0."
+    return ""
