@@ -41,7 +41,7 @@ molecule: tools ## the molecule scenarios; SCENARIO=name for one
 
 .PHONY: sanity
 sanity: tools ## ansible-test sanity on a copy of the collection
-	@tools/sanity
+	@PYTHONPATH=. python tools/sanity.py
 
 .PHONY: build
 build: tools ## the collection as a tarball, installed and syntax-checked in a scratch folder
@@ -51,6 +51,10 @@ build: tools ## the collection as a tarball, installed and syntax-checked in a s
 test-all: tools ## make test, then the contract of the stand-in and ansible-test sanity
 	@python tools/test.py lint unit standin molecule
 	@$(MAKE) contract sanity
+
+.PHONY: docs
+docs: tools ## tables of variables in the roles' READMEs, from their argument specs
+	@PYTHONPATH=. python tools/role_docs.py
 
 .PHONY: changelog
 changelog: tools ## CHANGELOG.rst from the fragments, for a release

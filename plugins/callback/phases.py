@@ -18,7 +18,7 @@ description:
     equal messages of several hosts are printed once. What the last phase says is the last thing on the screen.
   - With C(--diff) the differences are shown, with C(-v) also every task that changed something.
 author:
-  - Nebula HA contributors
+  - Nebula HA contributors (@nebula-ha)
 """
 
 import shutil

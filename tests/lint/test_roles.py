@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A role's argument spec equals its defaults key by key, and its README shows the same table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tools import role_docs
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def load(path: Path) -> dict[str, Any]:
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+
+
+def plain(value: Any) -> Any:
+    """Folded and plain scalars of the same text are equal."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def differences(defaults: dict[str, Any], options: dict[str, dict[str, Any]]) -> list[str]:
+    """What a reader of the spec would be told wrongly."""
+    found = [f"{name} has a default and no option" for name in defaults if name not in options]
+    for name, option in options.items():
+        if name not in defaults:
+            if "default" in option:
+                found.append(f"{name} has a default in the spec and none in defaults/main.yml")
+        elif "default" not in option:
+            found.append(f"{name} has a default that the spec does not say")
+        elif plain(option["default"]) != plain(defaults[name]) or type(option["default"]) is not type(defaults[name]):
+            found.append(f"{name} is {defaults[name]!r} by default, and {option['default']!r} in the spec")
+    return found
+
+
+def undescribed(options: dict[str, dict[str, Any]]) -> list[str]:
+    return [name for name, option in options.items() if not option.get("description") or not option.get("type")]
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_the_spec_says_what_the_defaults_say(role: Path) -> None:
+    spec = load(role / "meta" / "argument_specs.yml")
+    assert "main" in spec.get("argument_specs", {}), (
+        f"{role.name} has no meta/argument_specs.yml with an entry point main"
+    )
+    main = spec["argument_specs"]["main"]
+    assert main.get("short_description")
+    assert main.get("description")
+    options = main.get("options") or {}
+    assert not undescribed(options)
+    assert differences(load(role / "defaults" / "main.yml"), options) == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_the_readme_has_the_table_of_the_spec(role: Path) -> None:
+    readme = role / "README.md"
+    assert readme.exists(), f"{role.name} has no README.md"
+    text = readme.read_text(encoding="utf-8")
+    assert text == role_docs.rendered(text, role), f"{role.name}: run make docs"
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role.name != "one"], ids=lambda role: role.name)
+def test_variables_carry_the_name_of_their_role(role: Path) -> None:
+    own = load(role / "defaults" / "main.yml")
+    assert [name for name in own if not name.startswith(f"{role.name}_")] == []
+
+
+@pytest.mark.parametrize(
+    ("defaults", "options", "said"),
+    [
+        ({"a": 1}, {}, "a has a default and no option"),
+        ({}, {"a": {"default": 1}}, "a has a default in the spec and none"),
+        ({"a": 1}, {"a": {}}, "a has a default that the spec does not say"),
+        ({"a": 1}, {"a": {"default": 2}}, "a is 1 by default, and 2 in the spec"),
+        ({"a": "1"}, {"a": {"default": 1}}, "a is '1' by default, and 1 in the spec"),
+        ({"a": True}, {"a": {"default": 1}}, "a is True by default, and 1 in the spec"),
+    ],
+)
+def test_every_difference_is_seen(defaults: dict[str, Any], options: dict[str, dict[str, Any]], said: str) -> None:
+    assert len(differences(defaults, options)) == 1
+    assert said in differences(defaults, options)[0]
+
+
+def test_no_difference_where_there_is_none() -> None:
+    assert differences({"a": "x\ny\n"}, {"a": {"default": "x y"}, "secret": {"type": "str"}}) == []
