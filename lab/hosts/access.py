@@ -29,8 +29,9 @@ def admit(lab: Lab, host: Host) -> None:
     shutil.copyfile(lab.key.with_suffix(".pub"), granted)
     granted.chmod(0o600)
     shutil.chown(granted, owner.st_uid, owner.st_gid)
-    if not (host.root / "etc/ssh/ssh_host_ed25519_key").exists():
-        run(["ssh-keygen", "-A", "-f", host.root])
+    key = host.root / "etc/ssh/ssh_host_ed25519_key"
+    if not key.exists():
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{host.name}", "-f", key])
 
 
 def known_line(host: Host, public: str) -> str:

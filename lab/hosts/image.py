@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lab.hosts import state
 from lab.hosts.plan import CACHE, USER, LabError
 from lab.hosts.run import locked, run
 
@@ -24,15 +25,16 @@ PACKAGES = (
     "iproute2",
     "iputils-ping",
     "libpam-systemd",
+    "netbase",
     "openssh-server",
+    "procps",
     "python3",
     "python3-apt",
     "sudo",
     "systemd",
     "systemd-sysv",
-    "vim-tiny",
 )
-RECIPE = 1  # raise it when build() changes what it makes
+RECIPE = 2  # raise it when build() changes what it makes
 # Where apt looks and what it believes; the rest of the machine's configuration is its own business.
 CARRIED = re.compile(r"Acquire::((http|https)::.*|ForceIPv[46]|Retries|Check-Valid-Until|Check-Date|Languages.*)$")
 
@@ -115,6 +117,9 @@ def base(apt: Apt) -> Path:
     folder = CACHE / f"base-{base_key(apt)}"
     with locked(CACHE / ".base.lock"):
         if not folder.exists():
+            for old in CACHE.glob("base-*"):
+                if not state.stacks_on(old):
+                    shutil.rmtree(old)
             build(apt, folder)
     return folder / "root"
 
@@ -174,7 +179,10 @@ def prepare(root: Path, apt: Apt) -> None:
     run(["chroot", root, "chown", f"{USER}:{USER}", f"/home/{USER}/.ssh"])
     for key in (root / "etc/ssh").glob("ssh_host_*"):  # every host makes its own
         key.unlink()
-    (root / "etc/ssh/sshd_config.d/lab.conf").write_text("PermitRootLogin no\nPasswordAuthentication no\nUseDNS no\n")
+    (root / "etc/ssh/sshd_config.d/lab.conf").write_text(
+        # One key is enough for a host that lives an hour, and an RSA one costs seconds to make.
+        "PermitRootLogin no\nPasswordAuthentication no\nUseDNS no\nHostKey /etc/ssh/ssh_host_ed25519_key\n"
+    )
     run(["chroot", root, "systemctl", "enable", "--quiet", "systemd-networkd.service", "ssh.service"])
     # Nobody waits for it in a lab, and it delays every boot by its timers.
     run(

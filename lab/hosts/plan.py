@@ -10,6 +10,7 @@ from pathlib import Path
 
 STATE = Path("/var/lib/nebula-lab")
 CACHE = Path("/var/cache/nebula-lab")
+SNAPSHOTS = CACHE / "snapshots"
 USER = "operator"
 # The kernel cuts interface names at 15 characters, and nspawn puts "vb-" before the machine's name.
 LINK_MAX = 15

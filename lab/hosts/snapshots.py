@@ -9,10 +9,9 @@ from pathlib import Path
 
 from lab.hosts import access, layers, machines, state
 from lab.hosts.cgroups import groups
-from lab.hosts.plan import CACHE, NAME, STATE, Lab, LabError
+from lab.hosts.plan import NAME, SNAPSHOTS, STATE, Lab, LabError
 from lab.hosts.run import locked, run
 
-SNAPSHOTS = CACHE / "snapshots"
 # Written by playbooks/secrets.yml; the hosts inside a snapshot know these passwords and no others.
 SECRETS = (Path("group_vars/all/vault.yml"), Path(".vault-password"))
 
@@ -38,20 +37,6 @@ def names(lab: Lab) -> list[str]:
     return sorted(place.name.removesuffix(end) for place in SNAPSHOTS.glob(f"*{end}") if complete(place))
 
 
-def users(place: Path) -> list[str]:
-    """Labs whose hosts stand on the snapshot at PLACE."""
-    found = set()
-    for path in STATE.glob("*/hosts/*/host.json"):
-        if any(place in Path(layer).parents for layer in json.loads(path.read_text())["layers"]):
-            found.add(path.parents[2].name)
-    for path in SNAPSHOTS.glob("*/snapshot.json"):
-        if path.parent != place and any(
-            place in Path(layer).parents for stack in json.loads(path.read_text())["hosts"].values() for layer in stack
-        ):
-            found.add(f"snapshot {path.parent.name}")
-    return sorted(found)
-
-
 def copy_tree(source: Path, target: Path) -> None:
     run(["cp", "-a", "--reflink=auto", source, target])
 
@@ -74,10 +59,8 @@ def take(lab: Lab, inventory: Path, name: str, *, again: bool) -> None:
             ways.clear(host)
             layers.unmount(host)
         if place.exists():  # an earlier attempt broke off; whoever stands on its layers keeps them
-            if users(place):
-                raise LabError(
-                    f"The snapshot {name} was left half made and {', '.join(users(place))} stands on it: destroy that."
-                )
+            if stuck := state.stacks_on(place):
+                raise LabError(f"The snapshot {name} is half made, and {', '.join(stuck)} stands on it: destroy that.")
             shutil.rmtree(place)
         stacks: dict[str, tuple[Path, ...]] = {}
         for host, known in records.items():
@@ -159,7 +142,7 @@ def same_source(lab: Lab, outside: Path, name: str) -> None:
 
 def forget(lab: Lab, name: str) -> None:
     place = folder(lab, name)
-    if users(place):
-        raise LabError(f"{', '.join(users(place))} stands on the snapshot {name}: destroy that first.")
+    if state.stacks_on(place):
+        raise LabError(f"{', '.join(state.stacks_on(place))} stands on the snapshot {name}: destroy that first.")
     if place.exists():
         shutil.rmtree(place)

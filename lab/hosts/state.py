@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.hosts.network import Taken
-from lab.hosts.plan import STATE, Host, Lab, LabError
+from lab.hosts.plan import SNAPSHOTS, STATE, Host, Lab, LabError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -95,3 +95,16 @@ def needs_resolver(lab: Lab) -> bool:
     """Whether the hosts fetch OpenNebula over the network by a name that only a resolver knows."""
     path = lab.folder / "source"
     return path.exists() and str(_load(path)["one_source"]).partition(":")[0] in ("upstream", "http", "https")
+
+
+def stacks_on(place: Path) -> list[str]:
+    """Labs and snapshots whose hosts stand on the layers in PLACE, which therefore must stay."""
+    found = set()
+    for path in STATE.glob("*/hosts/*/host.json"):
+        if any(place in Path(layer).parents for layer in _load(path)["layers"]):
+            found.add(f"the lab {path.parents[2].name}")
+    for path in SNAPSHOTS.glob("*/snapshot.json"):
+        layers = [Path(layer) for stack in _load(path)["hosts"].values() for layer in stack]
+        if path.parent != place and any(place in layer.parents for layer in layers):
+            found.add(f"the snapshot {path.parent.name}")
+    return sorted(found)
