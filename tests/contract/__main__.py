@@ -1,0 +1,123 @@
+"""python -m tests.contract: drive a zone through the recorded situations and compare. Status 0: as recorded."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.hosts import machines as hosts
+from lab.hosts.inventory import read_lab
+from lab.hosts.plan import Lab, LabError
+from lab.standin.packages import VERSION, BuildError, build_all, packages
+
+from . import listed
+from .driver import DriverError, Timers, each, hand_out, machines
+from .masks import ADDRESSES, HEADERS, IDENTIFIERS, MASKS
+from .plan import SITUATIONS, Runner, SituationError
+from .recording import Recording, load
+
+INVENTORY = Path(__file__).parent / "inventory"
+WARMUP_MS = 1000
+RECORDED_WARMUP = 15.0
+
+
+def say(line: str = "") -> None:
+    print(line, flush=True)
+
+
+def debs(lab: Lab, source: str) -> tuple[list[str], str, Timers]:
+    """The packages to install, what they are, and how long their warm-up is."""
+    wanted = [package.name for package in packages()]
+    if source == "standin":
+        return hand_out(lab, build_all(lab.repository)), f"the stand-in {VERSION}", Timers(WARMUP_MS / 1000)
+    found = []
+    for name in wanted:
+        paths = sorted(Path(source).glob(f"{name}_*.deb"))
+        if len(paths) != 1:
+            raise LabError(f"{source} holds {len(paths)} packages {name}, not one: give a folder with one release.")
+        found += paths
+    if any("standin" in path.name for path in found):
+        raise LabError(f"{source} holds the stand-in: leave --source out for it.")
+    return hand_out(lab, found), f"{found[-1].name} of {source}", Timers(RECORDED_WARMUP)
+
+
+def report(recordings: Mapping[str, Recording], differences: Mapping[str, Sequence[str]]) -> bool:
+    """Every recording is compared or listed; says how many, and whether all is well."""
+    reasons: Counter[str] = Counter()
+    lost, both = [], []
+    for name, recording in recordings.items():
+        why = listed.reason(recording.method, name)
+        if why is not None:
+            reasons[why] += 1
+        if why is None and name not in differences:
+            lost.append(name)
+        if why is not None and name in differences:
+            both.append(name)
+    wrong = sorted(name for name, found in differences.items() if found)
+    say(f"{len(recordings)} recordings: {len(differences)} compared, {len(differences) - len(wrong)} of them equal")
+    for why, count in reasons.most_common():
+        say(f"  {count:4} listed: {why}")
+    say(f"masked: {len(MASKS)} kinds of values")
+    for mask in MASKS:
+        say(f"       {mask.path}: {mask.reason}")
+    for rule in (ADDRESSES, IDENTIFIERS, HEADERS):
+        say(f"       {rule}")
+    for name in wrong:
+        say(f"DIFFERS {name}: {'; '.join(differences[name])}")
+    for name in lost:
+        say(f"NEITHER compared nor listed: {name}")
+    for name in both:
+        say(f"BOTH compared and listed: {name}")
+    return not (wrong or lost or both)
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.contract", description=__doc__)
+    default = os.environ.get("ONE_SOURCE", "standin")
+    parser.add_argument("--source", default=default, help="standin, or a folder of OpenNebula's packages (ONE_SOURCE)")
+    parser.add_argument("--inventory", type=Path, default=INVENTORY)
+    parser.add_argument("--only", type=int, metavar="N", help="stop after N situations; the result is red")
+    parser.add_argument("--keep", action="store_true", help="leave the machines")
+    chosen = parser.parse_args(arguments)
+    started = time.monotonic()
+    recordings = load()
+    try:
+        lab = read_lab(chosen.inventory)
+        hosts.create(lab, chosen.inventory)
+        try:
+            files, what, timers = debs(lab, chosen.source)
+            zone = machines(lab)
+            say(f"installing {what} on {', '.join(machine.address for machine in zone)}")
+            each(zone, "install", files)
+            if chosen.source == "standin":
+                each(zone, "warm_up", WARMUP_MS)
+            say(f"{time.monotonic() - started:5.0f} s  installed")
+            runner = Runner(zone, recordings, timers, say)
+            complete = True
+            for title, situation in SITUATIONS[: chosen.only]:
+                say(f"{time.monotonic() - started:5.0f} s  {title}")
+                try:
+                    situation(runner)
+                except (SituationError, DriverError) as error:
+                    complete = False
+                    say(f"  LOST the situation '{title}': {error}")
+                    break
+            good = report(recordings, runner.differences)
+        finally:
+            if not chosen.keep:
+                hosts.destroy(lab.name)
+    except (LabError, BuildError, DriverError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    verdict = "the zone answers as recorded" if good and complete else "RED"
+    say(f"{time.monotonic() - started:5.0f} s  {verdict}: {what}")
+    return 0 if good and complete else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
