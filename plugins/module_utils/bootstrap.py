@@ -190,9 +190,10 @@ def _complete(members: Sequence[Member], best: Member) -> Plan:
     need = len(best.servers) // 2 + 1
     outside = len({endpoint_key(s.endpoint) for s in best.servers} - {endpoint_key(m.endpoint) for m in members})
     if not leads and ready + outside < need:
+        others = ", ".join(item["name"] for item in plan.join) or "the others"
         plan.refuse.append(
-            f"Only {ready} of the zone's {len(best.servers)} servers can run and {need} are needed for a leader: repair "
-            f"one of {', '.join(j['name'] for j in plan.join) or 'the others'} by hand or from a backup."
+            f"Only {ready} of the zone's {len(best.servers)} servers can run and {need} are needed for a leader: "
+            f"repair {others} by hand, or restore a backup."
         )
     joining = {j["name"] for j in plan.join}
     plan.restart = [name for name in plan.restart if name not in joining]

@@ -210,7 +210,7 @@ def read_database(module: AnsibleModule) -> Dict[str, Any]:
         connection = pymysql.connect(unix_socket=module.params["socket"], user="root", connect_timeout=5)
     except pymysql.err.OperationalError as error:
         module.fail_json(
-            msg=f"MariaDB refuses root on {module.params['socket']}: {error}; let root in by unix_socket, as Debian does."
+            msg=f"MariaDB refuses root on {module.params['socket']}: {error}; let root in by unix_socket."
         )
     with connection, connection.cursor() as cursor:
         cursor.execute(
