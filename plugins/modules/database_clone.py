@@ -208,8 +208,8 @@ def dump(command: List[str], defaults: str, path: str, source: str, timeout: flo
             raise CloneError(f"The dump of {source} was not over after {timeout:g} s: raise timeout.") from None
     if done.returncode != 0:
         raise CloneError(
-            f"{source} gave no dump (exit status {done.returncode}): {last_words(done.stderr)}. See that oneadmin reaches it "
-            "by ssh, and that its MariaDB knows the user of oned.conf."
+            f"{source} gave no dump (exit status {done.returncode}): {last_words(done.stderr)}. "
+            "See that oneadmin reaches it by ssh, and that its MariaDB knows the user of oned.conf."
         )
     with open(path, "rb") as written:
         written.seek(max(0, os.path.getsize(path) - 4096))

@@ -1,0 +1,269 @@
+#!/usr/bin/python
+# Copyright: Nebula HA contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What preflight has to know of a machine."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_facts
+short_description: Look up what preflight has to know of a machine
+version_added: 0.1.0
+author:
+  - Nebula HA contributors (@nebula-ha)
+description:
+  - Gathers in one call what decides whether a machine can be a front-end. Changes nothing.
+  - The controller's clock is read before and after, so that the machines' clocks can be compared.
+  - Feed the results of all machines to M(nebula.ha.preflight_machines).
+extends_documentation_fragment:
+  - nebula.ha.attributes.read_only
+options:
+  database:
+    description:
+      - Name of OpenNebula's database.
+    type: str
+    default: opennebula
+  source:
+    description:
+      - Where the packages come from. Only a folder on the machine is looked into.
+    type: str
+    default: upstream
+  oneadmin_password:
+    description:
+      - Compared with what a zone on the machine uses. Only whether it fits is returned.
+    type: str
+  db_password:
+    description:
+      - Compared with what a zone on the machine uses. Only whether it fits is returned.
+    type: str
+  root:
+    description:
+      - Where the machine's file system begins.
+    type: path
+    default: /
+"""
+
+EXAMPLES = r"""
+- name: What is this machine?
+  nebula.ha.preflight_facts:
+    oneadmin_password: "{{ one_oneadmin_password }}"
+    db_password: "{{ one_db_password }}"
+  register: found
+"""
+
+RETURN = r"""
+facts:
+  description: What was found.
+  returned: success
+  type: dict
+  contains:
+    system:
+      description: ID of os-release.
+      type: str
+    release:
+      description: VERSION_ID of os-release.
+      type: str
+    init:
+      description: V(systemd) when it manages the machine.
+      type: str
+    memory_mb:
+      description: Memory in MiB.
+      type: int
+    free_mb:
+      description: Free room in MiB, by folder.
+      type: dict
+    addresses:
+      description: The addresses of the machine's interfaces; none when they could not be listed.
+      type: list
+      elements: str
+    epoch:
+      description: The machine's clock, in seconds since 1970.
+      type: float
+    controller:
+      description: The controller's clock, before and after the machine's was read.
+      type: dict
+    database:
+      description: >-
+        Names of the databases of its MariaDB (names), whether this collection set that up (ours), and whether
+        OpenNebula's one
+        holds a zone (populated).
+      type: dict
+    opennebula:
+      description: >-
+        The installed version, whether this collection set it up (ours), whether it has a zone on SQLite (sqlite), and
+        whether the
+        given passwords are the ones in use (oneadmin_password_fits, db_password_fits; none when there is nothing to
+        compare).
+      type: dict
+    source_is_standin:
+      description: Whether the folder of packages holds the stand-in.
+      type: bool
+"""
+
+import json
+import os
+import time
+from typing import Any, Dict, List, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nebula.ha.plugins.module_utils.oned_conf import ConfError, parse
+
+# Written by the roles before what they vouch for: whoever finds them knows who set the machine up.
+DATABASE_MARK = "etc/mysql/mariadb.conf.d/90-opennebula.cnf"
+NEBULA_MARK = "etc/systemd/system/opennebula.service.d/nebula-ha.conf"
+# What MariaDB brings along.
+OWN_DATABASES = ("mysql", "performance_schema", "sys", "information_schema", "test", "lost+found", "#rocksdb")
+ROOM = ("/var/lib", "/var/log", "/var/tmp")  # noqa: S108 - looked at, not written to
+
+
+def read(path: str) -> str:
+    """A file's text; empty when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            return handle.read()
+    except OSError:
+        return ""
+
+
+def os_release(text: str) -> Dict[str, str]:
+    """The assignments of os-release."""
+    values = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            values[name.strip()] = value.strip().strip("\"'")
+    return values
+
+
+def memory_mb(meminfo: str) -> Optional[int]:
+    """MemTotal in MiB."""
+    for line in meminfo.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == "MemTotal:" and words[1].isdigit():
+            return int(words[1]) // 1024
+    return None
+
+
+def free_mb(path: str) -> Optional[int]:
+    """Room in MiB for everybody's use."""
+    try:
+        status = os.statvfs(path)
+    except OSError:
+        return None
+    return status.f_bavail * status.f_frsize // (1024 * 1024)
+
+
+def addresses(module: AnsibleModule) -> Optional[List[str]]:
+    """The addresses of all interfaces."""
+    program = module.get_bin_path("ip")
+    if program is None:
+        return None
+    code, out, _err = module.run_command([program, "-json", "address", "show"])
+    try:
+        links = json.loads(out) if code == 0 else None
+    except ValueError:
+        links = None
+    if not isinstance(links, list):
+        return None
+    return [info["local"] for link in links for info in link.get("addr_info", []) if "local" in info]
+
+
+def installed_version(module: AnsibleModule) -> Optional[str]:
+    """The version of the package opennebula, if it is installed."""
+    program = module.get_bin_path("dpkg-query")
+    if program is None:
+        return None
+    code, out, _err = module.run_command(
+        [program, "--show", "--showformat=${db:Status-Abbrev} ${Version}", "opennebula"]
+    )
+    words = out.split()
+    return words[1] if code == 0 and len(words) == 2 and words[0] == "ii" else None
+
+
+def database_facts(root: str, name: str) -> Dict[str, Any]:
+    """What lies in MariaDB's folder; told without asking the server, which may not run."""
+    folder = os.path.join(root, "var/lib/mysql")
+    try:
+        names = sorted(item for item in os.listdir(folder) if os.path.isdir(os.path.join(folder, item)))
+    except OSError:
+        names = []
+    tables = [os.path.join(folder, name, "zone_pool" + ending) for ending in (".ibd", ".frm")]
+    return {
+        "names": [item for item in names if item not in OWN_DATABASES],
+        "ours": os.path.exists(os.path.join(root, DATABASE_MARK)),
+        "populated": any(os.path.exists(path) for path in tables),
+    }
+
+
+def fits(wanted: Optional[str], used: Optional[str]) -> Optional[bool]:
+    """Whether two passwords are equal; none when one is not known."""
+    return None if not wanted or used is None else wanted == used
+
+
+def oneadmin_password(root: str) -> Optional[str]:
+    """The password in one_auth."""
+    line = read(os.path.join(root, "var/lib/one/.one/one_auth")).split("\n", 1)[0].strip()
+    _user, colon, password = line.partition(":")
+    return password if colon else None
+
+
+def db_password(root: str) -> Optional[str]:
+    """The password in oned.conf's DB block."""
+    try:
+        entries = parse(read(os.path.join(root, "etc/one/oned.conf")))
+    except ConfError:
+        return None
+    for entry in entries:
+        if entry.name.upper() == "DB" and entry.is_vector:
+            return entry.get("PASSWD")
+    return None
+
+
+def is_standin(source: str) -> bool:
+    """Whether a folder of packages holds the stand-in."""
+    if not source.startswith("/"):
+        return False
+    lines = read(os.path.join(source, "Packages")).splitlines()
+    return any(line.startswith("Version:") and "standin" in line for line in lines)
+
+
+def main() -> None:
+    """Look and return."""
+    module = AnsibleModule(
+        argument_spec={
+            "database": {"type": "str", "default": "opennebula"},
+            "source": {"type": "str", "default": "upstream"},
+            "oneadmin_password": {"type": "str", "no_log": True},
+            "db_password": {"type": "str", "no_log": True},
+            "root": {"type": "path", "default": "/"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    root = params["root"]
+    release = os_release(read(os.path.join(root, "etc/os-release")))
+    room = {path: free_mb(path) for path in ROOM}
+    facts = {
+        "system": release.get("ID", ""),
+        "release": release.get("VERSION_ID", ""),
+        "init": "systemd" if os.path.isdir(os.path.join(root, "run/systemd/system")) else "",
+        "memory_mb": memory_mb(read("/proc/meminfo")),
+        "free_mb": {path: free for path, free in room.items() if free is not None},
+        "addresses": addresses(module),
+        "database": database_facts(root, params["database"]),
+        "opennebula": {
+            "version": installed_version(module),
+            "ours": os.path.exists(os.path.join(root, NEBULA_MARK)),
+            "sqlite": os.path.exists(os.path.join(root, "var/lib/one/one.db")),
+            "oneadmin_password_fits": fits(params["oneadmin_password"], oneadmin_password(root)),
+            "db_password_fits": fits(params["db_password"], db_password(root)),
+        },
+        "source_is_standin": is_standin(params["source"]),
+        "epoch": time.time(),
+    }
+    module.exit_json(changed=False, facts=facts)
+
+
+if __name__ == "__main__":
+    main()
