@@ -19,7 +19,7 @@ import yaml
 
 from tools.build import ROOT, build, dependencies
 
-# Bootstraps pip into ansible-test's environments: ansible-test would download it from a place that not every machine reaches.
+# ansible-test would download its pip from a place that not every machine reaches.
 ENSUREPIP = "import ensurepip\nensurepip.bootstrap(upgrade=True)\n"
 OMITTED = {
     "pslint": "there is no PowerShell in the collection, and it wants PowerShell",

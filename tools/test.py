@@ -49,7 +49,7 @@ def lint() -> Iterator[Step]:
     yield Step("yamllint", ["yamllint", "--strict", "."])
     yield Step("ruff", ["ruff", "check", "."])
     yield Step("mypy", ["mypy", *existing("lab", "tools", "tests", "plugins/module_utils")])
-    yield Step("ansible-lint", ["ansible-lint"])
+    yield Step("ansible-lint", ["ansible-lint", "--nocolor", "--parseable"])
     yield Step("own-checks", pytest("tests/lint"))
     yield Step("changelog", ["antsibull-changelog", "lint"])
     yield Step("build", python("tools/build.py"))
@@ -117,6 +117,7 @@ def chosen(names: list[str]) -> list[Step]:
 def main(names: list[str]) -> int:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     steps = chosen(names)
     results = {}
     for number, step in enumerate(steps, 1):

@@ -22,7 +22,7 @@ HEADER = (
     "# SPDX-License-Identifier: GPL-3.0-or-later",
 )
 PURE = ("module_utils",)
-OLDEST = tuple(int(part) for part in yaml.safe_load((ROOT / "versions.yml").read_text())["python_target"].split("."))
+MAJOR, MINOR = yaml.safe_load((ROOT / "versions.yml").read_text())["python_target"].split(".")
 RELATIVE = [str(path.relative_to(ROOT)) for path in PLUGINS]
 
 
@@ -34,7 +34,7 @@ def test_the_license_is_named_at_the_top(name: str) -> None:
 
 @pytest.mark.parametrize("name", RELATIVE)
 def test_the_oldest_python_can_read_it(name: str) -> None:
-    ast.parse((ROOT / name).read_text(encoding="utf-8"), feature_version=OLDEST[:2])
+    ast.parse((ROOT / name).read_text(encoding="utf-8"), feature_version=(int(MAJOR), int(MINOR)))
 
 
 def imported(source: str) -> set[str]:

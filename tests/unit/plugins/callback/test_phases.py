@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from ansible_collections.nebula.ha.plugins.callback import phases
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def play(name: str, *tasks: dict[str, object], hosts: str = "all") -> dict[str, object]:
+def play(name: str, *tasks: Mapping[str, object], hosts: str = "all") -> dict[str, object]:
     return {"name": name, "hosts": hosts, "connection": "local", "gather_facts": False, "tasks": list(tasks)}
 
 
