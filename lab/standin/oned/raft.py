@@ -309,6 +309,11 @@ class Raft:
         self.actions.append(Role(leader=True))
         self.tick(now)
 
+    def resign(self, now: float) -> None:
+        """This server is about to stop."""
+        if self.state is State.LEADER:
+            self._follow(now, None)
+
     # The leader's side of replication
 
     def propose(self, now: float, sql: str) -> int:

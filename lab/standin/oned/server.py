@@ -18,7 +18,7 @@ from . import api, conf, raft, template, wire
 from .api import Refused, Zone
 from .log import Log
 from .raft import Answer, AskVote, Note, Record, Replicate, Role, Send, State
-from .store import LogDisk, Store, StoreError, applied, read_vote
+from .store import LogDisk, RecordError, Store, StoreError, applied, read_vote
 
 FORWARD_TIMEOUT_S = 10.0
 HOOK_WAIT_AT_STOP_S = 10.0
@@ -77,6 +77,7 @@ class Server:
         self._writing = threading.Lock()
         self._write_term = -1
         self._stopping = False
+        self._hook: threading.Thread | None = None
         self._refused: dict[int, str] = {}
         self._lanes: dict[tuple[int, str], Worker] = {}
         self._endpoints = self._read_zone().endpoints()
@@ -109,12 +110,15 @@ class Server:
         with self._cv:
             led = self._raft is not None and self._raft.state is State.LEADER
             self._stopping = True
+            if led:
+                self._core.resign(time.monotonic())
+                self._dispatch()
             self._cv.notify_all()
-        for lane in self._lanes.values():
+            lanes = list(self._lanes.values())
+        for lane in lanes:
             lane.end()
-        if led:
-            hook = self._start_hook("RAFT_FOLLOWER_HOOK")
-            hook.join(HOOK_WAIT_AT_STOP_S)
+        if led and self._hook is not None:
+            self._hook.join(HOOK_WAIT_AT_STOP_S)
 
     def _read_zone(self) -> Zone:
         text = self.store.body("zone_pool", self.zone_id)
@@ -122,10 +126,9 @@ class Server:
             raise StoreError(f"the database has no zone {self.zone_id}: is FEDERATION/ZONE_ID in oned.conf right?")
         return Zone.read(text)
 
-    def _start_hook(self, name: str) -> threading.Thread:
-        thread = threading.Thread(target=self._run_hook, args=(name,), name=name, daemon=True)
-        thread.start()
-        return thread
+    def _start_hook(self, name: str) -> None:
+        self._hook = threading.Thread(target=self._run_hook, args=(name,), name=name, daemon=True)
+        self._hook.start()
 
     def _run_hook(self, name: str) -> None:
         hook = self._conf.vector(name)
@@ -366,13 +369,13 @@ class Server:
             if caller is None:
                 raise Refused(api.AUTHENTICATION, "User couldn't be authenticated, aborting call.")
             request = api.Request(self, caller, tuple(args))
-            if spec.leader and spec.write:
+            if spec.write:
                 with self._turn():
                     return wire.render_answer(api.run(call.method, request))
             return wire.render_answer(api.run(call.method, request))
         except Refused as refused:
             return wire.render_answer(api.refusal(call.method, refused))
-        except (StoreError, CallError) as error:
+        except (StoreError, RecordError, CallError) as error:
             return wire.render_answer(api.refusal(call.method, Refused(api.INTERNAL, str(error))))
 
     def _elsewhere(self) -> str | None:

@@ -88,7 +88,7 @@ class Store:
             try:
                 with connection.cursor() as cursor:
                     yield cursor
-            except pymysql.OperationalError as error:
+            except (pymysql.OperationalError, pymysql.InterfaceError, pymysql.InternalError) as error:
                 connection.close()
                 raise StoreError(f"the database failed: {error.args[-1]}") from error
             except BaseException:
@@ -142,14 +142,16 @@ class LogDisk:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._terms: dict[int, int] = {}
+        self._doubt = False
         self._recent: dict[int, Record] = {}
         if not store.rows("SELECT log_index FROM logdb LIMIT 1"):
             store.execute(
                 "INSERT INTO logdb (log_index, term, sqlcmd, timestamp, fed_index, applied) "
                 f"VALUES (0, 0, '', {int(time.time())}, {NO_INDEX}, 1)"
             )
-        self._terms = {int(index): int(term) for index, term in store.rows("SELECT log_index, term FROM logdb")}
+        self._terms: dict[int, int] = {
+            int(index): int(term) for index, term in store.rows("SELECT log_index, term FROM logdb")
+        }
         self._last = max(self._terms)
         self.applied = applied(store)
         self.term, self.voted_for = read_vote(store)
@@ -175,8 +177,9 @@ class LogDisk:
         return Record(index, int(rows[0][0]), str(rows[0][1])) if rows else None
 
     def append(self, record: Record) -> None:
+        # Replace: a database that failed while it answered may hold a record that Raft was told is not there.
         self._store.execute(
-            "INSERT INTO logdb (log_index, term, sqlcmd, timestamp, fed_index, applied) "
+            "REPLACE INTO logdb (log_index, term, sqlcmd, timestamp, fed_index, applied) "
             f"VALUES ({record.index}, {record.term}, {quote(record.sql)}, {int(time.time())}, {NO_INDEX}, 0)"
         )
         self._terms[record.index] = record.term
@@ -195,11 +198,15 @@ class LogDisk:
         """Carry out a committed record, once even across a crash; the answer is what the database said against it."""
         done = f"UPDATE logdb SET applied = 1 WHERE log_index = {record.index}"
         refused = ""
-        try:
-            self._store.execute(record.sql, done)
-        except RecordError as error:
-            refused = str(error)
-            self._store.execute(done)
+        # After a failure of the database the record may have been carried out although no answer came.
+        if not (self._doubt and applied(self._store) >= record.index):
+            self._doubt = True
+            try:
+                self._store.execute(record.sql, done)
+            except RecordError as error:
+                refused = str(error)
+                self._store.execute(done)
+        self._doubt = False
         self.applied = record.index
         return refused
 

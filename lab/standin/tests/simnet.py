@@ -1,7 +1,7 @@
 """A simulated network for the Raft core: one seed, one run, the same run every time.
 
-Calls are lost, late, doubled, answered late or not at all; servers are cut off in groups, crash and come back with their
-disk. Four checks watch every step (Ongaro, "Consensus: Bridging Theory and Practice", figure 3.2).
+Calls are lost, late, doubled, answered late or not at all; servers are cut off in groups, crash and come back with
+their disk. Four checks watch every step (Ongaro, "Consensus: Bridging Theory and Practice", figure 3.2).
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import itertools
 import os
 import socket
 import subprocess
@@ -35,10 +37,25 @@ def wait_for(what: str, check: Callable[[], Any], seconds: float = 20.0) -> Any:
     raise AssertionError(f"{what} did not come within {seconds} s; last: {last!r}")
 
 
+# Below the range from which the kernel gives ports to clients: a port that is free stays free until its server starts.
+PORTS = itertools.count(20000 + os.getpid() * 64 % 10000)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = next(PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+class Transport(xmlrpc.client.Transport):
+    """A call that hangs fails its test instead of stopping all of them."""
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = super().make_connection(host)
+        connection.timeout = 30
+        return connection
 
 
 class Database:
@@ -119,6 +136,10 @@ RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]
         )
 
     def start(self) -> None:
+        self.spawn()
+        self.ready()
+
+    def spawn(self) -> None:
         environment = {
             **os.environ,
             "ONE_LOCATION": str(self.root),
@@ -129,12 +150,21 @@ RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "lab.standin.oned", "-f"], cwd=REPOSITORY, env=environment
         )
-        wait_for(f"{self.name} answers", lambda: self.call("one.zone.info", 0, False))
+
+    def ready(self, seconds: float = 20.0) -> None:
+        """Wait until it answers; a process that has ended never will."""
+
+        def answers() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, f"{self.name} ended: {(self.root / 'var/oned.log').read_text()[-500:]}"
+            return bool(self.call("one.zone.info", 0, False))
+
+        wait_for(f"{self.name} answers", answers, seconds)
 
     def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(10)
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
 
     def stop(self) -> int:
         assert self.process is not None
@@ -142,7 +172,7 @@ RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]
         return self.process.wait(20)
 
     def call(self, method: str, *args: object, session: str = SESSION) -> list[Any]:
-        proxy = xmlrpc.client.ServerProxy(self.endpoint)
+        proxy = xmlrpc.client.ServerProxy(self.endpoint, transport=Transport())
         with proxy:
             answer = getattr(proxy, method)(session, *args)
         assert isinstance(answer, list)
