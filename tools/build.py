@@ -14,9 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPENDENCIES = ROOT / ".cache" / "collections"
-PLAYBOOKS = ("nebula.ha.preflight", "nebula.ha.site", "nebula.ha.health")
+PLAYBOOKS = ("nebula.ha.preflight", "nebula.ha.site", "nebula.ha.health", "nebula.ha.secrets")
 # What a user of the collection must not receive
-PRIVATE = ("lab/", "molecule/", "tests/", "tools/", "inventories/lab/", ".")
+PRIVATE = ("lab/", "molecule/", "tests/", "tools/", "inventories/lab/", "requirements-dev", "requirements.in", ".")
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
@@ -70,8 +70,9 @@ def main() -> int:
         # From a folder without our ansible.cfg, as a user does
         empty = scratch / "empty"
         empty.mkdir()
+        (empty / "ansible.cfg").touch()
         environment = {
-            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_CONFIG": str(empty / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": f"{collections}:{dependencies(scratch)}",
         }
         install = [
@@ -86,10 +87,8 @@ def main() -> int:
         run([*install, str(tarball)], empty, environment)
         for playbook in PLAYBOOKS:
             run(["ansible-playbook", "--inventory", "ob1,", "--syntax-check", playbook], empty, environment)
-        keep = ROOT / "tests" / "output"
-        keep.mkdir(parents=True, exist_ok=True)
-        (keep / tarball.name).write_bytes(tarball.read_bytes())
-        print(f"tests/output/{tarball.name}: {files} files, installed; {', '.join(PLAYBOOKS)} parse from it")
+        (ROOT / tarball.name).write_bytes(tarball.read_bytes())
+        print(f"{tarball.name}: {files} files, installed; {', '.join(PLAYBOOKS)} parse from it")
     return 0
 
 

@@ -53,7 +53,8 @@ def main(arguments: list[str]) -> int:
         ignores = ROOT / "tests" / "sanity"
         if ignores.exists():
             shutil.copytree(ignores, collection / "tests" / "sanity")
-        environment = {**os.environ, "HOME": str(home), "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": os.devnull}
+        environment = {**os.environ, "HOME": str(home), "LC_ALL": "C.UTF-8"}
+        environment.pop("ANSIBLE_CONFIG", None)
         command = ["ansible-test", "sanity", "--python", python, "--color", "no", "--truncate", "0"]
         for test in OMITTED:
             command += ["--skip-test", test]
