@@ -48,7 +48,7 @@ def mended(frontends: Mapping[str, Host], inventory: Path, session: str) -> Mend
     host = frontends[DROPPED]
     host.check_output("mariadb --execute %s", "REVOKE ALL PRIVILEGES ON opennebula.* FROM oneadmin@localhost")
     assert damages(frontends) == (True, True, True)
-    password = re.findall(r'PASSWD\s*=\s*"([^"]+)"', host.file(CONF).content_string)[-1]
+    password = re.findall(r'^[^#\n]*PASSWD\s*=\s*"([^"]+)"', host.file(CONF).content_string, re.MULTILINE)[0]
     predicted = run("playbooks/site.yml", inventory, "--check", "--diff")
     still_damaged = damages(frontends)
     with Watch([session.partition(":")[2], password]) as watch:
