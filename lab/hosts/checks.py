@@ -40,6 +40,10 @@ def existing(path: Path) -> Path:
     return path
 
 
+def filesystems() -> set[str]:
+    return {line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()}
+
+
 def check_machine(lab: Lab) -> None:
     check_root()
     if not sys.platform.startswith("linux"):
@@ -47,9 +51,7 @@ def check_machine(lab: Lab) -> None:
     for tool, package in TOOLS.items():
         if shutil.which(tool) is None:
             raise LabError(f"The command {tool} is missing: run lab/bootstrap, or apt-get install {package}.")
-    if "overlay" not in {
-        line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()
-    } and not _loadable("overlay"):
+    if "overlay" not in filesystems() and not _loadable("overlay"):
         raise LabError(
             "This machine's kernel has no overlayfs, which the hosts' disks are made of: use one whose kernel has it."
         )

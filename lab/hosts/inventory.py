@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -16,10 +17,15 @@ from ansible.vars.manager import VariableManager
 from lab.hosts.plan import Lab, LabError, make_lab
 
 
+@functools.cache
+def _plugins() -> None:
+    init_plugin_loader()  # a second time in one process is a mistake to Ansible
+
+
 def read_lab(inventory: Path) -> Lab:
     if not inventory.exists():
         raise LabError(f"There is no inventory {inventory}: give --inventory a folder with hosts.yml.")
-    init_plugin_loader()
+    _plugins()
     loader = DataLoader()
     password = (inventory if inventory.is_dir() else inventory.parent) / ".vault-password"
     if password.exists():  # group_vars are read whole, so an encrypted file among them must open

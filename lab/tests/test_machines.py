@@ -1,0 +1,305 @@
+"""Real machines, from create to nothing left. Needs root; about a minute on two cores when nobody else works there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.hosts.plan import SNAPSHOTS, STATE
+from lab.hosts.state import CHECKOUT
+
+NAME = "labtest"
+SUBNET = os.environ.get("LAB_SELFTEST_SUBNET", "10.213.92.0/24")
+PREFIX = SUBNET.rsplit(".", 1)[0]
+ONE, TWO = f"{PREFIX}.11", f"{PREFIX}.12"
+FOLDER = STATE / NAME
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="machines are made by root only")]
+
+
+def lab(verb: str, inventory: Path, *words: str, source: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key not in ("ONE_SOURCE", "LAB_SUBNET")}
+    if source is not None:
+        environment["ONE_SOURCE"] = str(source)
+    command = [sys.executable, "-m", "lab.hosts", verb, "--inventory", str(inventory), *words]
+    return subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+
+
+def done(verb: str, inventory: Path, *words: str, source: Path | None = None) -> str:
+    result = lab(verb, inventory, *words, source=source)
+    assert result.returncode == 0, f"{verb}: {result.stderr}"
+    return result.stdout
+
+
+def refused(verb: str, inventory: Path, *words: str, source: Path | None = None) -> str:
+    result = lab(verb, inventory, *words, source=source)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+def on(inventory: Path, host: str, command: str) -> str:
+    return done("shell", inventory, host, "--", command).strip()
+
+
+def answers(address: str) -> bool:
+    """Traffic, not a flag: sshd says its first line within a second."""
+    with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=1) as connection:
+        return connection.recv(4) == b"SSH-"
+    return False
+
+
+def wait(condition: Callable[[], bool], seconds: float = 15) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return condition()
+
+
+def output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+Footprint = dict[str, set[str]]
+
+
+def commands(words: str) -> set[str]:
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            group = (folder / "cgroup").read_text()
+            if line and (words in group or words in line):  # without one it is dead, and only its parent must still ask
+                found.add(f"{line} {folder}")
+    return found
+
+
+def footprint() -> Footprint:
+    """All that a lab can leave on this machine, by kind."""
+    return {
+        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
+        "links": {str(link["ifname"]) for link in json.loads(output("ip", "-j", "link"))},
+        "routes": {
+            f"{route.get('type', 'unicast')} {route['dst']} {route.get('dev', '-')}"
+            for route in json.loads(output("ip", "-j", "-4", "route", "show", "table", "all"))
+        },
+        "nft tables": set(output("nft", "list", "tables").splitlines()),
+        "cgroups": {path for path, _, _ in os.walk("/sys/fs/cgroup") if "nebula-lab" in path},
+        "processes": commands(f"nebula-lab/{NAME}"),
+        "ssh masters": {line for line in commands(f"{FOLDER}/ssh") if line.startswith("ssh: ")},
+        "folders": {str(path) for path in STATE.iterdir()},
+    }
+
+
+def left(before: Footprint, after: Footprint) -> Footprint:
+    """What is there after and was not before, but for what other labs on this machine made meanwhile."""
+    others = [path.parent.name for path in STATE.glob("*/lab.json") if path.parent.name != NAME]
+    marks = [
+        mark for other in others for mark in (f"/{other}", f".{other}", f"-{other[:6]}", f"_{other.replace('-', '_')}")
+    ]
+    return {
+        kind: {item for item in after[kind] - before[kind] if not any(mark in item for mark in marks)} for kind in after
+    }
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small package, to be published to the hosts."""
+    tree = tmp_path_factory.mktemp("tree")
+    (tree / "DEBIAN").mkdir()
+    (tree / "DEBIAN/control").write_text(
+        "Package: lab-probe\nVersion: 1.0\nArchitecture: all\nMaintainer: lab <lab@localhost>\nDescription: a probe\n"
+    )
+    folder = tmp_path_factory.mktemp("packages")
+    output("dpkg-deb", "--root-owner-group", "--build", str(tree), str(folder / "lab-probe_1.0_all.deb"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inventory")
+    (folder / "group_vars/all").mkdir(parents=True)
+    (folder / "group_vars/all/lab.yml").write_text(f"lab_name: {NAME}\nlab_subnet: {SUBNET}\n")
+    (folder / "hosts.yml").write_text(
+        f"frontends:\n  hosts:\n    one1: {{ansible_host: {ONE}}}\n    one2: {{ansible_host: {TWO}}}\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def before(inventory: Path) -> Footprint:
+    done("destroy", inventory)  # of a run that was broken off
+    if "first" in done("snapshots", inventory).split():
+        done("forget", inventory, "first")
+    return footprint()
+
+
+@pytest.fixture(scope="module")
+def hosts(inventory: Path, packages: Path, before: Footprint) -> Iterator[Path]:
+    """Two running machines; what fails in a test leaves none behind."""
+    assert not (FOLDER / "lab.json").exists()
+    done("create", inventory, source=packages)
+    yield inventory
+    done("destroy", inventory)
+    if "first" in done("snapshots", inventory).split():
+        done("forget", inventory, "first")
+
+
+def test_the_user_comes_in_and_is_root_by_sudo_only(hosts: Path) -> None:
+    assert on(hosts, "one1", "id -un; hostname; sudo -n id -un").split() == ["operator", "one1", "root"]
+    key = FOLDER / "id_ed25519"
+    known = FOLDER / "known_hosts"
+    options = [
+        "-F",
+        "none",
+        "-i",
+        str(key),
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        f"UserKnownHostsFile={known}",
+        "-o",
+        "StrictHostKeyChecking=yes",
+    ]
+    root = subprocess.run(["ssh", *options, f"root@{ONE}", "true"], capture_output=True, text=True, check=False)
+    assert root.returncode == 255
+    assert "Permission denied" in root.stderr
+
+
+def test_the_hosts_are_what_a_server_is(hosts: Path) -> None:
+    assert on(hosts, "one1", "systemctl is-system-running --wait") == "running"
+    assert on(hosts, "one1", "ps -p 1 -o comm=") == "systemd"
+    assert on(hosts, "one1", "cat /etc/machine-id") != on(hosts, "one2", "cat /etc/machine-id")
+
+
+def test_packages_come_from_the_mirror_and_from_the_published_repository(hosts: Path) -> None:
+    source = "deb [signed-by=/srv/one-repo/key.asc] file:///srv/one-repo ./"
+    on(hosts, "one1", f"echo '{source}' | sudo tee /etc/apt/sources.list.d/probe.list")
+    on(hosts, "one1", "sudo apt-get -qq update && sudo apt-get -qq install -y lab-probe netcat-openbsd")
+    assert on(hosts, "one1", "dpkg-query -W -f '${Version}' lab-probe; command -v nc") == "1.0/usr/bin/nc"
+    assert "Read-only" in lab("shell", hosts, "one1", "--", "sudo touch /srv/one-repo/x").stderr
+
+
+def test_lists_of_the_base_do_not_look_fresh(hosts: Path) -> None:
+    age = int(on(hosts, "one2", "echo $(( $(date +%s) - $(stat -c %Y /var/lib/apt/lists) ))"))
+    assert age > 86400
+
+
+def test_a_second_create_changes_nothing(hosts: Path) -> None:
+    boots = [on(hosts, host, "stat -c %Y /proc/1") for host in ("one1", "one2")]
+    done("create", hosts)
+    assert boots == [on(hosts, host, "stat -c %Y /proc/1") for host in ("one1", "one2")]
+
+
+def test_another_source_is_refused_until_destroy(hosts: Path) -> None:
+    environment = {**os.environ, "ONE_SOURCE": "standin"}
+    command = [sys.executable, "-m", "lab.hosts", "create", "--inventory", str(hosts)]
+    result = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "destroy the lab first" in result.stderr
+
+
+@pytest.mark.parametrize(("fault", "mend", "state"), [("freeze", "thaw", "frozen"), ("cut", "heal", "cut")])
+def test_a_fault_hits_one_host_and_is_mended(hosts: Path, fault: str, mend: str, state: str) -> None:
+    assert answers(ONE)
+    done(fault, hosts, "one1")
+    assert not answers(ONE)
+    assert answers(TWO)
+    assert state in done("status", hosts).splitlines()[1]
+    done(mend, hosts, "one1")
+    assert wait(lambda: answers(ONE))
+
+
+def test_a_killed_machine_is_gone_at_once_and_starts_again(hosts: Path) -> None:
+    on(hosts, "one1", "echo kept | sudo tee /var/tmp/mark; sudo systemd-run --quiet --unit=busy sleep infinity")
+    assert commands(f"nebula-lab/{NAME}/one1")
+    done("kill", hosts, "one1")
+    assert not commands(f"nebula-lab/{NAME}/one1")
+    assert not answers(ONE)
+    assert answers(TWO)
+    assert "does not run" in refused("freeze", hosts, "one1")
+    done("start", hosts, "one1")
+    assert on(hosts, "one1", "cat /var/tmp/mark; systemctl is-active busy || exit 0").split() == ["kept", "inactive"]
+
+
+def test_a_frozen_machine_can_be_killed(hosts: Path) -> None:
+    done("freeze", hosts, "one2")
+    done("kill", hosts, "one2")
+    assert not commands(f"nebula-lab/{NAME}/one2")
+    done("start", hosts, "one2")
+    assert answers(TWO)
+
+
+def test_no_packet_leaves_when_the_bridge_is_gone(hosts: Path) -> None:
+    def way(address: str) -> str:
+        result = subprocess.run(["ip", "route", "get", address], capture_output=True, text=True, check=False)
+        return result.stdout + result.stderr
+
+    assert f"dev br-{NAME}" in way(f"{PREFIX}.200")
+    output("ip", "link", "delete", f"br-{NAME}")
+    assert "No route to host" in way(f"{PREFIX}.200")
+    assert "No route to host" in way(ONE)
+    done("create", hosts)
+    assert answers(ONE)
+    assert answers(TWO)
+
+
+def test_hosts_boot_from_a_snapshot(hosts: Path, packages: Path) -> None:
+    (hosts / ".vault-password").write_text("a throwaway\n")
+    on(hosts, "one1", "echo converged | sudo tee /etc/mark; sudo rm /etc/apt/sources.list.d/probe.list")
+    identity = on(hosts, "one1", "cat /etc/machine-id")
+    done("snapshot", hosts, "first")
+    assert on(hosts, "one1", "cat /etc/mark") == "converged"
+    assert "first" in done("snapshots", hosts).split()
+    assert "stands on the snapshot first" in refused("forget", hosts, "first")
+    on(hosts, "one1", "echo spoilt | sudo tee /etc/mark")
+    done("destroy", hosts)
+    (hosts / ".vault-password").unlink()
+
+    done("create", hosts, "--from-snapshot", "first")
+    assert on(hosts, "one1", "cat /etc/mark /etc/machine-id; ls /etc/apt/sources.list.d").split() == [
+        "converged",
+        identity,
+    ]
+    assert (hosts / ".vault-password").read_text() == "a throwaway\n"
+    assert json.loads((FOLDER / "source").read_text())["origin"] == str(packages)
+    assert (FOLDER / "one-repo/Packages").exists()
+
+    done("destroy", hosts)
+    (hosts / ".vault-password").write_text("another\n")
+    assert "other secrets" in refused("create", hosts, "--from-snapshot", "first")
+    (hosts / ".vault-password").unlink()
+    assert "There is no snapshot second" in refused("create", hosts, "--from-snapshot", "second")
+    done("create", hosts, "--from-snapshot", "first")
+
+
+def test_destroy_leaves_nothing(hosts: Path, before: Footprint) -> None:
+    options = ["-F", "none", "-i", str(FOLDER / "id_ed25519"), "-o", f"UserKnownHostsFile={FOLDER}/known_hosts"]
+    shared = ["-o", "ControlMaster=auto", "-o", "ControlPersist=600", "-o", f"ControlPath={FOLDER}/ssh/%C"]
+    subprocess.run(
+        ["ssh", *options, *shared, f"operator@{TWO}", "true"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    done("freeze", hosts, "one1")
+    here = left(before, footprint())
+    assert all(here.values()), f"the comparison is blind for {[kind for kind, items in here.items() if not items]}"
+    done("destroy", hosts)
+    assert {kind: items for kind, items in left(before, footprint()).items() if items} == {}
+    assert not answers(ONE)
+    done("destroy", hosts)  # of nothing: no error
+    assert SNAPSHOTS.exists()
