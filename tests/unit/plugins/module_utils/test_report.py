@@ -15,9 +15,11 @@ def test_a_report_in_full() -> None:
     answers = [up(0, ServerState.LEADER, of, index=1000), up(1, ServerState.FOLLOWER, of, index=998), down(2), down(3)]
     verdict = judge(answers, expected(4)).as_dict()
     assert health_table(verdict) == [
-        "Zone OpenNebula is degraded: fe1 leads 2 of 3 servers in term 5 at index 1000. fe3 "
-        "(http://10.0.0.3:2633/RPC2) does not answer: connection refused. The inventory has fe4 "
-        "(http://10.0.0.4:2633/RPC2), the zone OpenNebula has no such server.",
+        (
+            "Zone OpenNebula is degraded: fe1 leads 2 of 3 servers in term 5 at index 1000. fe3 "
+            "(http://10.0.0.3:2633/RPC2) does not answer: connection refused. The inventory has fe4 "
+            "(http://10.0.0.4:2633/RPC2), the zone OpenNebula has no such server."
+        ),
         "",
         "  SERVER  ID  STATE                    TERM  INDEX  LAG  VERSION  ENDPOINT",
         "  fe1      0  leader                      5   1000    0  6.10.5   http://10.0.0.1:2633/RPC2",

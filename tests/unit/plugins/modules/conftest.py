@@ -18,7 +18,7 @@ Run = Callable[..., "dict[str, Any]"]
 def run(capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """run("zone_info", port=1, check=True) gives what the module returned; `failed` is always in it."""
 
-    def runner(name: str, check: bool = False, **arguments: Any) -> dict[str, Any]:
+    def runner(name: str, /, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ansible_collections.nebula.ha.plugins.modules.{name}")
         capsys.readouterr()
         given = {

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An oned for the tests of the modules: a zone in memory that answers as the recordings do."""
+
+from __future__ import annotations
+
+import re
+import threading
+import xmlrpc.client
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape
+
+from ..module_utils.zone.servers import Fake, failure, success
+
+SESSION = "oneadmin:secret-of-the-test"
+
+
+@dataclass
+class Oned:
+    """One server; `servers` is the zone's list and may be shared with others."""
+
+    state: int = 0
+    server_id: int = -1
+    servers: list[tuple[int, str, str]] = field(default_factory=list)
+    enabled: bool = True
+    term: int = 3
+    index: int = 50
+    # What goes wrong, by method: "drop" (applied, no answer), "lose" (not applied, no answer), or an error's text.
+    trouble: dict[str, str] = field(default_factory=dict)
+    # Seconds until a change shows in the document.
+    delay: float = 0.0
+    calls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.fake = Fake(self.handle)
+
+    @property
+    def url(self) -> str:
+        return self.fake.url
+
+    @property
+    def port(self) -> int:
+        return self.fake.port
+
+    def __enter__(self) -> Oned:
+        self.fake.__enter__()
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        self.fake.__exit__(*arguments)
+
+    def handle(self, body: str) -> tuple[int, str]:
+        arguments, method = xmlrpc.client.loads(body)
+        name = str(method).rsplit(".", 1)[1]
+        self.calls.append(name)
+        if arguments[0] != SESSION:
+            return 200, failure("User couldn't be authenticated, aborting call.", 256)
+        trouble = self.trouble.get(name, "")
+        if trouble == "lose":
+            return 0, ""
+        if trouble and trouble != "drop":
+            return 200, failure(trouble, 2048)
+        answer = getattr(self, f"_{name}")(*arguments[1:])
+        return (0, "") if trouble == "drop" else (200, answer)
+
+    def _later(self, change: object) -> None:
+        assert callable(change)
+        if not self.delay:
+            change()
+            return
+        threading.Timer(self.delay, change).start()
+
+    def _raftstatus(self) -> str:
+        return success(
+            f"<RAFT><SERVER_ID>{self.server_id}</SERVER_ID><STATE>{self.state}</STATE><TERM>{self.term}</TERM>"
+            f"<VOTEDFOR>-1</VOTEDFOR><COMMIT>{self.index}</COMMIT><LOG_INDEX>{self.index}</LOG_INDEX>"
+            f"<LOG_TERM>{self.term}</LOG_TERM><FEDLOG_INDEX>-1</FEDLOG_INDEX></RAFT>"
+        )
+
+    def _info(self, zone_id: int, _decrypt: bool) -> str:
+        entries = "".join(
+            f"<SERVER><ENDPOINT>{escape(endpoint)}</ENDPOINT><ID>{number}</ID><NAME>{escape(name)}</NAME></SERVER>"
+            for number, name, endpoint in self.servers
+        )
+        return success(
+            f"<ZONE><ID>{zone_id}</ID><NAME>OpenNebula</NAME><STATE>{int(not self.enabled)}</STATE><TEMPLATE/>"
+            f"<SERVER_POOL>{entries}</SERVER_POOL></ZONE>"
+        )
+
+    def _version(self) -> str:
+        return success("6.10.5")
+
+    def _addserver(self, _zone_id: int, template: str) -> str:
+        match = re.fullmatch(r'SERVER=\[NAME="([^"]*)",ENDPOINT="([^"]*)"\]', template)
+        assert match, template
+        number = max((entry[0] for entry in self.servers), default=-1) + 1
+        self._later(lambda: self.servers.append((number, match.group(1), match.group(2))))
+        return success(0)
+
+    def _delserver(self, _zone_id: int, number: int) -> str:
+        if all(entry[0] != number for entry in self.servers):
+            return failure("SERVER not found in zone", 2048)
+        self._later(lambda: self.servers.__setitem__(slice(None), [e for e in self.servers if e[0] != number]))
+        return success(0)
+
+    def _resetserver(self, _zone_id: int, _number: int) -> str:
+        return success(0)
