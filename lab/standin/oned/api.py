@@ -195,12 +195,14 @@ class Document:
     name: str
     kind: int
     template: Template
+    lock: int = 0
 
     def render(self) -> str:
+        lock = f"<LOCK><LOCKED>{self.lock}</LOCKED></LOCK>" if self.lock else ""
         return (
             f"<DOCUMENT><ID>{self.oid}</ID><UID>{self.owner.uid}</UID><GID>{self.owner.gid}</GID>"
             f"<UNAME>{escape(self.owner.name)}</UNAME><GNAME>{self.owner.group}</GNAME><NAME>{escape(self.name)}</NAME>"
-            f"<TYPE>{self.kind}</TYPE><PERMISSIONS>{_PERMISSIONS}</PERMISSIONS>"
+            f"<TYPE>{self.kind}</TYPE><PERMISSIONS>{_PERMISSIONS}</PERMISSIONS>{lock}"
             f"<TEMPLATE>{body(self.template)}</TEMPLATE></DOCUMENT>"
         )
 
@@ -209,7 +211,8 @@ class Document:
         root = ElementTree.fromstring(text)
         get = _getter(root)
         owner = Caller(int(get("UID")), int(get("GID")), get("UNAME"), get("GNAME"))
-        return cls(int(get("ID")), owner, get("NAME"), int(get("TYPE")), _template(root))
+        lock = int(get("LOCK/LOCKED") or 0)
+        return cls(int(get("ID")), owner, get("NAME"), int(get("TYPE")), _template(root), lock)
 
 
 def escape(text: str) -> str:
@@ -577,6 +580,15 @@ def document_rename(request: Request) -> Scalar:
     return _save_document(request, replace(document, name=request.text(1)))
 
 
+def document_lock(request: Request) -> Scalar:
+    """Kept and shown; nobody but the owner and oneadmin may write anyhow, and those may in spite of a lock."""
+    return _save_document(request, replace(_document(request), lock=request.number(1)))
+
+
+def document_unlock(request: Request) -> Scalar:
+    return _save_document(request, replace(_document(request), lock=0))
+
+
 def document_delete(request: Request) -> Scalar:
     document = _document(request)
     request.node.write(f"DELETE FROM document_pool WHERE oid = {document.oid}")
@@ -641,6 +653,8 @@ METHODS: dict[str, Method] = {
     "one.document.allocate": _write("si", document_allocate, admin=False),
     "one.document.update": _write("isi", document_update, admin=False),
     "one.document.rename": _write("is", document_rename, admin=False),
+    "one.document.lock": _write("ii?b", document_lock, admin=False),
+    "one.document.unlock": _write("i", document_unlock, admin=False),
     "one.document.delete": _write("i?b", document_delete, admin=False),
     "one.system.version": Method("", system_version, leader=True),
     "one.system.config": Method("", system_config, leader=True, admin=True),

@@ -116,6 +116,25 @@ _COMPILED_VECTORS: dict[str, dict[str, str]] = {
 }
 
 
+# Drivers that oned knows by itself; the file's come first.
+_COMPILED_DRIVERS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("DS_MAD_CONF", {"NAME": "shared", "PERSISTENT_ONLY": "NO", "REQUIRED_ATTRS": ""}),
+    ("DS_MAD_CONF", {"NAME": "ssh", "PERSISTENT_ONLY": "NO", "REQUIRED_ATTRS": ""}),
+    ("DS_MAD_CONF", {"NAME": "vmfs", "PERSISTENT_ONLY": "NO", "REQUIRED_ATTRS": "BRIDGE_LIST"}),
+    (
+        "TM_MAD_CONF",
+        {
+            "NAME": "vmfs",
+            "CLONE_TARGET": "SYSTEM",
+            "DRIVER": "",
+            "DS_MIGRATE": "NO",
+            "LN_TARGET": "NONE",
+            "SHARED": "YES",
+        },
+    ),
+)
+
+
 def running(conf: Conf, one_key: str) -> list[tuple[str, Value]]:
     """The running configuration as one.system.config shows it: compiled values filled in, names sorted."""
     items = [
@@ -125,6 +144,8 @@ def running(conf: Conf, one_key: str) -> list[tuple[str, Value]]:
     present = {name for name, _ in items}
     items += [(name, value) for name, value in (*COMPILED, ("ONE_KEY", one_key)) if name not in present]
     items += [(name, dict(value)) for name, value in _COMPILED_VECTORS.items() if name not in present]
+    named = {(name, value["NAME"]) for name, value in items if isinstance(value, dict) and "NAME" in value}
+    items += [(name, dict(value)) for name, value in _COMPILED_DRIVERS if (name, value["NAME"]) not in named]
     return sorted(items, key=lambda item: item[0])
 
 

@@ -432,13 +432,16 @@ class Raft:
             return Answer(True, self.disk.term)
         if not self._fits(message):
             return Answer(False, self.disk.term, "Error loading previous log record")
+        record = Record(message.index, message.record_term, message.sql)
         present = self.disk.term_at(message.index)
-        if present != message.record_term:
+        if message.index <= self.commit:
+            if present != message.record_term:
+                return Answer(False, self.disk.term, f"Record {message.index} is committed here with another term")
+        elif present is None or self.disk.record(message.index) != record:
+            # Between servers an equal index and term mean an equal record; what a client sent by hand gives way too.
             if present is not None:
-                if message.index <= self.commit:
-                    return Answer(False, self.disk.term, f"Record {message.index} is committed here with another term")
                 self.disk.cut(message.index)
-            self.disk.append(Record(message.index, message.record_term, message.sql))
+            self.disk.append(record)
         self._learn(min(message.commit, message.index))
         return Answer(True, self.disk.term)
 
