@@ -17,9 +17,14 @@ SLACK = 15.0  # a last call, and a busy machine
 
 
 def run(
-    folder: Path, prefix: str, servers: Sequence[str], auth_file: Path, strike: Callable[[], None]
+    folder: Path,
+    prefix: str,
+    servers: Sequence[str],
+    auth_file: Path,
+    strike: Callable[[], None],
+    prove: Callable[[], None],
 ) -> tuple[list[Call], Fault]:
-    """Strike while the client runs, and give its log and the moments around the strike."""
+    """Strike while the client runs, have it proven, and give the client's log and the moments around the strike."""
     log, stop = folder / "client.jsonl", folder / "stop"
     command = [sys.executable, "-m", "tests.client", f"--auth-file={auth_file}", f"--prefix={prefix}"]
     command += [f"--log={log}", f"--stop-file={stop}", "--seconds=150", *(f"--server={server}" for server in servers)]
@@ -30,6 +35,7 @@ def run(
             strike()
             fault = Fault(ordered=ordered, hit=time.time())
             stop.write_text(f"{fault.hit + WATCH}\n")
+            prove()
             client.wait(WATCH + SLACK)
         finally:
             client.kill()

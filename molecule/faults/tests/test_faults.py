@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from testinfra.host import Host
 
+from lab.hosts import machines
 from lab.hosts.plan import Lab
 from tests.client import trial
 from tests.client.calls import Call
 from tests.client.judge import Fault, judge_ledger, judge_service
-from tests.drift.play import ROOT
 from tests.zone import ask, database
 from tests.zone.raft import Server, leader
 
@@ -25,12 +23,18 @@ FAULTS = ("the leader's oned is killed", "the leader's machine is killed", "a fo
 HEALS_WITHIN = 90.0
 
 
+class Strike(NamedTuple):
+    """A fault that is ready: the deed, and the proof that it was done."""
+
+    do: Callable[[], None]
+    prove: Callable[[], str]
+
+
 @dataclasses.dataclass
 class Zone:
     """What a trial acts on."""
 
     lab: Lab
-    inventory: Path
     frontends: Mapping[str, Host]
     endpoints: Mapping[str, str]
     session: str
@@ -48,28 +52,34 @@ class Zone:
         """Give what is wrong with the zone after waiting for it to be whole."""
         return ask.wait_until_whole(list(self.endpoints.values()), self.session, seconds)
 
-    def machine(self, verb: str, name: str) -> None:
-        """Do something to a whole machine, as the lab does it."""
-        command = [sys.executable, "-m", "lab.hosts", verb, name, f"--inventory={self.inventory}"]
-        subprocess.run(command, cwd=ROOT, check=True, timeout=120)
-
-    def kill_oned(self, name: str) -> str:
-        """Kill oned and give the proof: the very process is gone, and systemd says by what."""
+    def kill_oned(self, name: str) -> Strike:
+        """Prepare to kill oned: the very process has to be gone, and systemd has to say by what."""
         host = self.frontends[name]
         pid = host.check_output("systemctl show --property MainPID --value opennebula")
         assert int(pid) > 1, f"oned does not run on {name}"
-        host.check_output('timeout 5 sh -c \'kill -9 "$1"; while [ -d "/proc/$1" ]; do sleep 0.01; done\' sh %s', pid)
-        told = host.check_output("journalctl --quiet --unit opennebula --output cat --lines 20")
-        assert "status=9/KILL" in told
-        return f"process {pid} on {name} is gone, killed by signal 9"
 
-    def kill_machine(self, name: str) -> str:
-        """Kill a machine and give the proof: nothing at its address answers, not even ssh."""
-        self.machine("kill", name)
-        address = str(self.lab.host(name).address)
-        with pytest.raises(OSError, match=r"timed out|[Nn]o route|unreachable"):
-            socket.create_connection((address, 22), timeout=0.5)
-        return f"nothing answers at {address}"
+        def strike() -> None:
+            host.check_output(
+                'timeout 5 sh -c \'kill -9 "$1"; while [ -d "/proc/$1" ]; do sleep 0.01; done\' sh %s', pid
+            )
+
+        def prove() -> str:
+            told = host.check_output("journalctl --quiet --unit opennebula --output cat --lines 20")
+            assert "status=9/KILL" in told
+            return f"process {pid} on {name} is gone, killed by signal 9"
+
+        return Strike(strike, prove)
+
+    def kill_machine(self, name: str) -> Strike:
+        """Prepare to kill a machine: nothing at its address may answer, not even ssh."""
+        host = self.lab.host(name)
+
+        def prove() -> str:
+            with pytest.raises(OSError, match=r"timed out|[Nn]o route|unreachable"):
+                socket.create_connection((str(host.address), 22), timeout=0.5)
+            return f"nothing answers at {host.address}"
+
+        return Strike(lambda: machines.power_cut(host), prove)
 
 
 @dataclasses.dataclass
@@ -93,7 +103,7 @@ class Trial:
 @pytest.fixture(scope="module")
 def zone(lab: Lab, inventory: Path, frontends: Mapping[str, Host], endpoints: Mapping[str, str], session: str) -> Zone:
     """The zone of this scenario."""
-    return Zone(lab, inventory, frontends, endpoints, session)
+    return Zone(lab, frontends, endpoints, session)
 
 
 @pytest.fixture(scope="module", params=FAULTS, ids=lambda text: text.replace(" ", "-").replace("'", ""))
@@ -110,20 +120,17 @@ def trial_of(
     leading = leader(before)
     assert leading
     victim = next(name for name in before if name != leading) if request.param.startswith("a follower") else leading
+    strike = zone.kill_oned(victim) if "oned" in request.param else zone.kill_machine(victim)
     proofs: list[str] = []
-
-    def strike() -> None:
-        proofs.append(zone.kill_oned(victim) if "oned" in request.param else zone.kill_machine(victim))
-
     # The client starts at the victim: a fault beside its path would prove little.
     order = [victim, *(name for name in before if name != victim)]
     prefix = f"trial-{FAULTS.index(request.param)}-"
     folder = tmp_path_factory.mktemp("trial")
-    during: dict[str, Server | None] = {}
-    calls, fault = trial.run(folder, prefix, [zone.endpoints[name] for name in order], auth_file, strike)
+    servers = [zone.endpoints[name] for name in order]
+    calls, fault = trial.run(folder, prefix, servers, auth_file, strike.do, lambda: proofs.append(strike.prove()))
     during = zone.servers()
     if "machine" in request.param:
-        zone.machine("start", victim)
+        machines.power_on(zone.lab, zone.lab.host(victim))
     ask.wait_for(zone.servers, lambda servers: all(servers.values()) and leader(servers) is not None, HEALS_WITHIN)
     # An idle zone does not tell a server that is behind what it missed: the next write does.
     write(zone.endpoints[zone.leader() or leading], "settle")
