@@ -41,8 +41,8 @@ class Node(Protocol):
     def store(self) -> Store: ...
     @property
     def zone_id(self) -> int: ...
-    def write(self, sql: str) -> None:
-        """Carry out one record everywhere, or raise Refused."""
+    def write(self, sql: str, leaving: int | None = None) -> None:
+        """Carry out one record everywhere but on a server that it makes leave the zone, or raise Refused."""
 
     def raft_status(self) -> dict[str, int]: ...
     def configuration(self) -> str: ...
@@ -339,8 +339,8 @@ def _own_zone(request: Request, what: str) -> Zone:
     return _zone(request)
 
 
-def _save_zone(request: Request, zone: Zone) -> int:
-    request.node.write(sql_update("zone_pool", zone.oid, zone.name, zone.render()))
+def _save_zone(request: Request, zone: Zone, leaving: int | None = None) -> int:
+    request.node.write(sql_update("zone_pool", zone.oid, zone.name, zone.render()), leaving)
     return zone.oid
 
 
@@ -370,7 +370,7 @@ def zone_del_server(request: Request) -> Scalar:
     left = tuple(server for server in zone.servers if int(server["ID"]) != request.number(1))
     if len(left) == len(zone.servers):
         raise Refused(ACTION, "SERVER not found in zone")
-    return _save_zone(request, replace(zone, servers=left))
+    return _save_zone(request, replace(zone, servers=left), request.number(1))
 
 
 def zone_reset_server(request: Request) -> Scalar:

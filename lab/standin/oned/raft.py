@@ -15,6 +15,8 @@ from typing import Protocol
 
 # Harmless SQL: a leader commits the tail of older terms by committing this record of its own term behind it.
 FILLER = "DO 0"
+# The one refusal that sending an older record can cure; the answer on the wire has no other mark of it.
+LACKS_PREVIOUS = "Error loading previous log record"
 RETRY_S = 1.0
 LOST_RECORD_RETRY_S = 3.0
 
@@ -390,10 +392,10 @@ class Raft:
         del self._in_flight[peer]
         if answer.ok:
             self._next[peer] = message.index + 1
-        elif message.index > 1:
+        elif message.index > 1 and answer.error.endswith(LACKS_PREVIOUS):
             self._next[peer] = message.index - 1
         else:
-            self._note("E", f"Server {peer} refuses the first record of the log: {answer.error}")
+            self._note("E", f"Server {peer} refuses record {message.index}: {answer.error}")
             self._pause[peer] = now + LOST_RECORD_RETRY_S
         self._pump(now, peer)
 
@@ -431,7 +433,7 @@ class Raft:
             self._learn(min(message.commit, self._matched(message)))
             return Answer(True, self.disk.term)
         if not self._fits(message):
-            return Answer(False, self.disk.term, "Error loading previous log record")
+            return Answer(False, self.disk.term, LACKS_PREVIOUS)
         record = Record(message.index, message.record_term, message.sql)
         present = self.disk.term_at(message.index)
         if message.index <= self.commit:

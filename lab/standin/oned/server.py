@@ -278,7 +278,7 @@ class Server:
 
     def _asked(self, ask: Callable[[raft.Raft, float], Answer]) -> Answer:
         if self._raft is None:
-            raise Refused(api.ACTION, "This server is solo")
+            raise Refused(api.INTERNAL, "This server is solo")
         with self._cv:
             try:
                 return ask(self._raft, time.monotonic())
@@ -313,16 +313,23 @@ class Server:
         inside = "".join(template.element(name, value) for name, value in items)
         return f"<OPENNEBULA_CONFIGURATION>{inside}</OPENNEBULA_CONFIGURATION>"
 
-    def write(self, sql: str) -> None:
+    def write(self, sql: str, leaving: int | None = None) -> None:
         """One record. Without a majority this waits until there is one, or until this server leads no more."""
         if self._raft is None:
             self.store.execute(sql)
             return
         with self._cv:
             self._wait(lambda: True)
-            index = self._raft.propose(time.monotonic(), sql)
-            self._dispatch()
-            self._wait(lambda: self._disk.applied >= index)
+            if leaving is not None:
+                # Who leaves never gets the record that says so, and does not count from that record on.
+                self._raft.set_members(set(self._endpoints) - {leaving})
+            try:
+                index = self._raft.propose(time.monotonic(), sql)
+                self._dispatch()
+                self._wait(lambda: self._disk.applied >= index)
+            finally:
+                if leaving is not None:
+                    self._raft.set_members(self._endpoints)
             refused = self._refused.pop(index, "")
         if refused:
             raise Refused(api.INTERNAL, refused)

@@ -165,6 +165,18 @@ def test_a_follower_that_lacks_records_is_walked_back_one_a_call() -> None:
     assert raft.commit == 4
 
 
+def test_a_follower_whose_log_is_another_zones_is_not_hammered() -> None:
+    raft = server(records=[1, 1], applied=2)
+    elect(raft)
+    raft.take()
+    raft.propose(121.0, "new")
+    send = next(s for s in sent(raft, Send) if isinstance(s, Send) and s.peer == 1)
+    raft.replicate_answered(121.0, send, Answer(False, 2, "Record 3 is committed here with another term"))
+    assert not sent(raft, Send)
+    raft.tick(124.0)
+    assert send in sent(raft, Send)
+
+
 def test_a_lost_record_is_sent_again_when_the_follower_is_heard() -> None:
     raft = server(applied=0)
     elect(raft)
