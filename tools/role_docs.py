@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN = "<!-- variables: written by make docs from meta/argument_specs.yml -->"
-END = "<!-- end of variables -->"
+HEADING = "## Variables"
 
 
 def options(role: Path) -> dict[str, dict[str, Any]]:
@@ -21,8 +21,9 @@ def options(role: Path) -> dict[str, dict[str, Any]]:
 
 
 def sentence(description: str | list[str]) -> str:
+    """A description of ansible-doc as Markdown."""
     text = description if isinstance(description, str) else " ".join(description)
-    return " ".join(text.replace("C(", "`").replace(")", "`").split()) if "C(" in text else " ".join(text.split())
+    return re.sub(r"\b[CVO]\(([^)]*)\)", r"`\1`", " ".join(text.split())).replace("|", "\\|")
 
 
 def default(option: dict[str, Any]) -> str:
@@ -30,7 +31,8 @@ def default(option: dict[str, Any]) -> str:
         return "required" if option.get("required") else "-"
     value = option["default"]
     text = value.strip() if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True).split("\n...")[0]
-    return f"`{' '.join(text.split()) or '(empty)'}`".replace("|", "\\|")
+    shown = " ".join(text.split()).replace("|", "\\|")
+    return f"`{shown}`" if shown else '`""`'
 
 
 def table(role: Path) -> str:
@@ -42,12 +44,14 @@ def table(role: Path) -> str:
 
 
 def rendered(readme: str, role: Path) -> str:
-    """The README with its table as the spec has it; a README without the markers gets them at its end."""
-    block = f"{BEGIN}\n{table(role)}\n{END}"
-    if BEGIN not in readme:
-        return f"{readme.rstrip()}\n\n## Variables\n\n{block}\n"
-    head, rest = readme.split(BEGIN, 1)
-    return head + block + rest.split(END, 1)[1]
+    """The README with its section Variables as the spec has it; a README without one gets it at its end."""
+    body = table(role) if options(role) else "None."
+    if not re.search(rf"^{HEADING}$", readme, re.MULTILINE):
+        return f"{readme.rstrip()}\n\n{HEADING}\n\n{body}\n"
+    head, rest = re.split(rf"^{HEADING}\n", readme, maxsplit=1, flags=re.MULTILINE)
+    following = re.search(r"^## ", rest, re.MULTILINE)
+    tail = f"\n{rest[following.start() :]}" if following else ""
+    return f"{head}{HEADING}\n\n{body}\n{tail}"
 
 
 def roles() -> list[Path]:
