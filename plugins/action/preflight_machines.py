@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
                 f"preflight_facts found nothing on {', '.join(silent)}: "
                 "run it on every host before, and give its 'facts'."
             )
-        settings = {
+        settings: dict[str, Any] = {
             name: self._templar.template(variables[name])
             for name in ("one_version", "one_source", "one_allow_standin", "one_db_name")
             if name in variables

@@ -49,7 +49,8 @@ def hosts(names: tuple[str, ...] = NAMES, **common: Any) -> dict[str, dict[str, 
 
 
 def faults(of: dict[str, dict[str, Any]]) -> list[Fault]:
-    return inventory_faults({"frontends": list(of)}, of)
+    found: list[Fault] = inventory_faults({"frontends": list(of)}, of)
+    return found
 
 
 def one(of: dict[str, dict[str, Any]]) -> Fault:
@@ -145,7 +146,8 @@ VALUES = [
 @pytest.mark.parametrize(("variable", "value", "words"), VALUES)
 def test_a_value_that_cannot_work(variable: str, value: Any, words: str) -> None:
     if value is None:
-        assert faults(hosts(**{variable: value})) == []  # not given: the default of the role counts
+        given: dict[str, Any] = {variable: value}
+        assert faults(hosts(**given)) == []  # not given: the default of the role counts
         return
     found = [fault for fault in faults(hosts(**{variable: value})) if words in fault.problem]
     assert len(found) == 1, [fault.sentence for fault in faults(hosts(**{variable: value}))]
@@ -323,7 +325,8 @@ def machine(number: int, **changes: Any) -> dict[str, Any]:
 
 def of_machine(settings: dict[str, Any] | None = None, **changes: Any) -> list[Fault]:
     found = {"fe1": machine(1, **changes), "fe2": machine(2)}
-    return machine_faults(found, settings or SETTINGS)
+    judged: list[Fault] = machine_faults(found, settings or SETTINGS)
+    return judged
 
 
 def test_fresh_machines_have_no_fault() -> None:
@@ -331,7 +334,7 @@ def test_fresh_machines_have_no_fault() -> None:
 
 
 def test_a_zone_of_ours_that_runs_has_no_fault() -> None:
-    ours = {
+    ours: dict[str, Any] = {
         "database__names": ["opennebula"],
         "database__ours": True,
         "database__populated": True,
@@ -345,7 +348,7 @@ def test_a_zone_of_ours_that_runs_has_no_fault() -> None:
 
 def test_an_interrupted_first_run_has_no_fault() -> None:
     """Packages are there, with the password that they made up, and no zone yet."""
-    half = {
+    half: dict[str, Any] = {
         "database__names": ["opennebula"],
         "database__ours": True,
         "opennebula__version": "6.10.5-1",
@@ -438,7 +441,8 @@ def clocks(**offsets: float) -> list[Fault]:
         facts = copy.deepcopy(machine(1))
         facts["epoch"] += offset
         found[name] = facts
-    return clock_faults(found, 2.0)
+    judged: list[Fault] = clock_faults(found, 2.0)
+    return judged
 
 
 def test_clocks_that_agree() -> None:
