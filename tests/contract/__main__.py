@@ -16,14 +16,12 @@ from lab.hosts.plan import Lab, LabError
 from lab.standin.packages import VERSION, BuildError, build_all, packages
 
 from . import listed
-from .driver import DriverError, Timers, each, hand_out, machines
+from .driver import REAL, STANDIN, DriverError, Timers, each, hand_out, machines
 from .masks import ADDRESSES, HEADERS, IDENTIFIERS, MASKS
 from .plan import SITUATIONS, Runner, SituationError
 from .recording import Recording, load
 
 INVENTORY = Path(__file__).parent / "inventory"
-WARMUP_MS = 1000
-RECORDED_WARMUP = 15.0
 
 
 def say(line: str = "") -> None:
@@ -34,7 +32,8 @@ def debs(lab: Lab, source: str) -> tuple[list[str], str, Timers]:
     """The packages to install, what they are, and how long their warm-up is."""
     wanted = [package.name for package in packages()]
     if source == "standin":
-        return hand_out(lab, build_all(lab.repository)), f"the stand-in {VERSION}", Timers(WARMUP_MS / 1000)
+        built = [deb.name for deb in build_all(lab.repository)]
+        return built, f"the stand-in {VERSION}", STANDIN
     found = []
     for name in wanted:
         paths = sorted(Path(source).glob(f"{name}_*.deb"))
@@ -43,7 +42,7 @@ def debs(lab: Lab, source: str) -> tuple[list[str], str, Timers]:
         found += paths
     if any("standin" in path.name for path in found):
         raise LabError(f"{source} holds the stand-in: leave --source out for it.")
-    return hand_out(lab, found), f"{found[-1].name} of {source}", Timers(RECORDED_WARMUP)
+    return hand_out(lab, found), f"{found[-1].name} of {source}", REAL
 
 
 def report(recordings: Mapping[str, Recording], differences: Mapping[str, Sequence[str]]) -> bool:
@@ -91,11 +90,11 @@ def main(arguments: Sequence[str]) -> int:
         hosts.create(lab, chosen.inventory)
         try:
             files, what, timers = debs(lab, chosen.source)
-            zone = machines(lab)
+            zone = machines(lab, timers)
             say(f"installing {what} on {', '.join(machine.address for machine in zone)}")
             each(zone, "install", files)
             if chosen.source == "standin":
-                each(zone, "warm_up", WARMUP_MS)
+                each(zone, "warm_up")
             say(f"{time.monotonic() - started:5.0f} s  installed")
             runner = Runner(zone, recordings, timers, say)
             complete = True

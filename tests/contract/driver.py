@@ -15,13 +15,11 @@ from lab.hosts import access
 from lab.hosts.plan import Host, Lab
 
 PASSWORD = "throwaway-oneadmin"  # the recorded zone's: its hash is part of recorded answers
-BROADCAST_MS, XMLRPC_MS = 300, 500
-# The first host asks first, so that a situation can choose its leader.
-ELECTION_MS = (2000, 3000, 4000)
 PACKAGES = ("mariadb-server", "rsync")
 # Neither is asked anything here, and both would write into the log while indexes are compared.
 UNUSED = ("opennebula-hem", "opennebula-scheduler", "opennebula-showback.timer", "opennebula-ssh-socks-cleaner.timer")
 START_ATTEMPTS = 3
+SHIPPED = "/root/oned.conf.shipped"
 LOST = "02:00:00:00:00:01"  # nobody's hardware address
 
 
@@ -31,20 +29,29 @@ class DriverError(Exception):
 
 @dataclass(frozen=True)
 class Timers:
-    """How long the zone's own clocks run; waits follow from them."""
+    """The zone's own clocks in milliseconds; waits follow from them. The first server asks for votes first, so that a
+    situation can choose its leader."""
 
-    warmup: float
+    warmup: int
+    election: tuple[int, int, int]
+    broadcast: int
+    xmlrpc: int
 
     def leader(self) -> float:
-        """A leader is there within warm-up, the slowest timer, and a second election."""
-        return self.warmup + 3 * ELECTION_MS[-1] / 1000 + 20
+        """Seconds within which a leader is there: warm-up, the slowest timer, and a second election."""
+        return (self.warmup + 3 * self.election[-1]) / 1000 + 20
+
+
+STANDIN = Timers(1000, (2000, 3000, 4000), 300, 500)
+# Real servers share two cores with their own drivers; quicker timers give elections that nobody asked for.
+REAL = Timers(15000, (4000, 6000, 8000), 500, 1000)
 
 
 class Machine:
     """One host of the zone."""
 
-    def __init__(self, lab: Lab, host: Host, number: int, database_password: str) -> None:
-        self.lab, self.host, self.number = lab, host, number
+    def __init__(self, lab: Lab, host: Host, number: int, timers: Timers, database_password: str) -> None:
+        self.lab, self.host, self.number, self.timers = lab, host, number, timers
         self.address = str(host.address)
         self.url = f"http://{self.address}:2633/RPC2"
         self._password = database_password
@@ -67,7 +74,11 @@ class Machine:
         quiet = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
         self.run(f"{quiet} update", timeout=600)
         files = " ".join(f"/srv/one-repo/{deb}" for deb in debs)
-        self.run(f"{quiet} install --no-install-recommends {' '.join(PACKAGES)} {files} >/dev/null", timeout=900)
+        kept = "--reinstall -o Dpkg::Options::=--force-confold"  # machines kept from another run
+        packages = f"{' '.join(PACKAGES)} {files}"
+        self.run(f"{quiet} install --no-install-recommends {kept} {packages} >/dev/null", timeout=900)
+        main = next(deb for deb in debs if deb.startswith("opennebula_"))
+        self.run(f"dpkg-deb --fsys-tarfile /srv/one-repo/{main} | tar -xOf - ./etc/one/oned.conf >{SHIPPED}")
         self.run(f"systemctl mask {' '.join(UNUSED)} 2>/dev/null")
         # Situations restart oned more often than a zone in use, and a stop that hangs must end.
         self.run(
@@ -78,29 +89,29 @@ class Machine:
         isolation = b"[mysqld]\ntransaction-isolation = READ-COMMITTED\n"
         self.run("cat >/etc/mysql/mariadb.conf.d/99-contract.cnf; systemctl restart mariadb", isolation)
 
-    def warm_up(self, milliseconds: int) -> None:
+    def warm_up(self) -> None:
         """Only the stand-in reads this."""
-        self.run("cat >/etc/default/opennebula-standin", f"STANDIN_WARMUP_MS={milliseconds}\n".encode())
+        self.run("cat >/etc/default/opennebula-standin", f"STANDIN_WARMUP_MS={self.timers.warmup}\n".encode())
 
     def configure(self, server_id: int) -> None:
         """oned.conf with the recorded database block, timers that choose the leader, and this server's id."""
-        text = self.run("cat /etc/one/oned.conf").decode()
+        text = self.run(f"cat {SHIPPED}").decode()
         database = (
             'DB = [ BACKEND = "mysql", SERVER = "localhost", PORT = 0, USER = "oneadmin", '
             f'PASSWD = "{self._password}", DB_NAME = "opennebula", CONNECTIONS = 25, COMPARE_BINARY = "no" ]'
         )
         text = re.sub(r"^DB\s*=\s*\[[^\]]*\]", database, text, flags=re.MULTILINE)
-        timers = {
-            "ELECTION_TIMEOUT_MS": ELECTION_MS[self.number - 1],
-            "BROADCAST_TIMEOUT_MS": BROADCAST_MS,
-            "XMLRPC_TIMEOUT_MS": XMLRPC_MS,
+        numbers = {
+            "ELECTION_TIMEOUT_MS": self.timers.election[self.number - 1],
+            "BROADCAST_TIMEOUT_MS": self.timers.broadcast,
+            "XMLRPC_TIMEOUT_MS": self.timers.xmlrpc,
             "SERVER_ID": server_id,
         }
-        for name, value in timers.items():
+        for name, value in numbers.items():
             text, count = re.subn(rf"^([ \t]*{name}\s*=\s*)-?\d+", rf"\g<1>{value}", text, flags=re.MULTILINE)
             if count != 1:
                 raise DriverError(f"{self.host.name}: oned.conf has {count} lines with {name}, not one")
-        if server_id >= 0 and "\nRAFT_LEADER_HOOK" not in text:
+        if server_id >= 0:
             text += "".join(
                 f'\nRAFT_{role.upper()}_HOOK = [ COMMAND = "raft/vip.sh", ARGUMENTS = "{role}" ]\n'
                 for role in ("leader", "follower")
@@ -167,9 +178,9 @@ def quoted(command: str) -> str:
     return command.replace("'", "'\\''")
 
 
-def machines(lab: Lab) -> list[Machine]:
+def machines(lab: Lab, timers: Timers) -> list[Machine]:
     """The zone's hosts in the inventory's order."""
-    return [Machine(lab, host, i + 1, secrets.token_hex(12)) for i, host in enumerate(lab.hosts)]
+    return [Machine(lab, host, i + 1, timers, secrets.token_hex(12)) for i, host in enumerate(lab.hosts)]
 
 
 def each(all_machines: Sequence[Machine], action: str, *arguments: object) -> None:

@@ -1,7 +1,7 @@
 """The ONE table of what is not compared as it stands, and why. Everything else of an answer is compared to the byte.
 
-A mask does not skip a value: the zone's value must still have the form that is named here. RELATIONS keep how two numbers
-of one document compare, so that a follower behind its leader is not mistaken for one that is level with it.
+A mask does not skip a value: the zone's value must still have the form that is named here. RELATIONS keep how two
+numbers of one document compare, so that a follower behind its leader is not mistaken for one that is level with it.
 """
 
 from __future__ import annotations
