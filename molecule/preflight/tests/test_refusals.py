@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import yaml
 
 from tests.drift.play import Run, run
 
-PASSWORDS = {"one_oneadmin_password": "p" * 24, "one_db_password": "q" * 24}
+PASSWORDS = {name: secrets.token_hex(16) for name in ("one_oneadmin_password", "one_db_password")}
 GOOD: dict[str, Any] = {"one_subnet": "10.213.95.0/24", "ansible_user": "operator", **PASSWORDS}
 HOSTS = {f"fe{number}": f"10.213.95.{10 + number}" for number in range(1, 4)}
 
@@ -52,7 +53,7 @@ def test_the_trap_springs_when_a_machine_is_touched(tmp_path: Path, trap: Trap) 
     """The control: a good inventory goes on to the machines, which here means into the trap."""
     done = site(tmp_path, trap, HOSTS, GOOD)
     assert done.returncode != 0
-    assert trap.sprung
+    assert trap.sprung, done.failures or done.stderr
 
 
 def test_all_faults_are_told_at_once_and_nothing_is_touched(tmp_path: Path, trap: Trap) -> None:
