@@ -452,7 +452,7 @@ def test_clocks_that_agree() -> None:
 def test_a_clock_that_is_off_is_the_one_named() -> None:
     (ahead,) = clocks(fe1=60, fe2=0, fe3=0.1)
     assert ahead.host == "fe1"
-    assert "ahead of" in ahead.problem and "59" in ahead.problem
+    assert "58.9 s or more ahead of fe3" in ahead.problem
     (behind,) = clocks(fe1=0, fe2=-60, fe3=0)
     assert behind.host == "fe2" and "behind" in behind.problem
 
