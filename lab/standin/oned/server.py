@@ -367,7 +367,7 @@ class Server:
         spec = api.METHODS.get(call.method)
         if spec is None:
             raise wire.Fault(-506, f"Method '{call.method}' not defined")
-        session, *args = wire.check(call.params, "s" + spec.wants)
+        (session,) = wire.check(call.params[:1], "s")
         try:
             leader = self._elsewhere() if spec.leader else None
             if leader is not None:
@@ -375,7 +375,8 @@ class Server:
             caller = api.authenticate(self.store, str(session))
             if caller is None:
                 raise Refused(api.AUTHENTICATION, "User couldn't be authenticated, aborting call.")
-            request = api.Request(self, caller, tuple(args))
+            # Only now: a stranger learns nothing about parameters.
+            request = api.Request(self, caller, wire.check(call.params[1:], spec.wants))
             if spec.write:
                 with self._turn():
                     return wire.render_answer(api.run(call.method, request))
