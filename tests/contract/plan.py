@@ -258,7 +258,7 @@ def one(z: Runner) -> None:
     first.start()
     z.await_state(1, LEADER)
     z.check("ha1.zone.info", exact=True)
-    z.check("ha1.zone.raftstatus.leader", exact=True)
+    z.check("ha1.zone.raftstatus.leader")
 
 
 def two(z: Runner) -> None:
@@ -517,7 +517,7 @@ def pending_record(z: Runner, server: int) -> bool:
 
 def lag(z: Runner) -> None:
     """A follower is cut off, asks for votes that nobody hears, and comes back."""
-    z.lead(1, [1, 2, 3])
+    z.new_term(1, [1, 2, 3])
     with away(z, 3):
         z.await_state(3, CANDIDATE)
         z.check("ha3-lag.raftstatus.cut.follower", 3)
@@ -578,6 +578,7 @@ def deleted(z: Runner) -> None:
 
     z.check("ha3.zone.delserver.leader-itself")
     z.write(2)
+    z.settled([1, 2, 3])
     for server in (1, 2, 3):
         z.check(f"ha3-leader-deleted.raftstatus.ob{server}")
     z.number(2).stop()
