@@ -73,6 +73,7 @@ def start(lab: Lab, host: Host, ways: Groups) -> None:
     if ways.running(host):
         return
     ways.clear(host)
+    network.unplug(host)
     layers.mount(host, known.layers)
     command = [*nspawn(host, lab.repository), f"--network-bridge={lab.bridge}"]
     ways.launch(host, command)
@@ -136,6 +137,7 @@ def raze(host: Host, ways: Groups) -> None:
     if ways.running(host):
         ways.kill(host)
     ways.clear(host)
+    network.unplug(host)
     layers.unmount(host)
     run(["rm", "-rf", "--one-file-system", host.folder])
 
@@ -146,6 +148,7 @@ def power_cut(host: Host) -> None:
         raise LabError(f"{host.name} does not run: there is nothing to kill.")
     ways.kill(host)
     ways.clear(host)
+    network.unplug(host)
 
 
 def power_on(lab: Lab, host: Host) -> None:

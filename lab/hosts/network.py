@@ -114,6 +114,12 @@ def has_link(name: str) -> bool:
     return Path("/sys/class/net", name).exists()
 
 
+def unplug(host: Host) -> None:
+    """Remove a dead machine's link now: the kernel takes its time, and a new one needs the name."""
+    if has_link(host.link) and not succeeds(["ip", "link", "delete", host.link]) and has_link(host.link):
+        raise LabError(f"The link {host.link} of {host.name} cannot be removed: see `ip link show {host.link}`.")
+
+
 def carrier(host: Host) -> bool:
     flags = Path("/sys/class/net", host.link, "flags")
     return flags.exists() and bool(int(flags.read_text(), 16) & 1)
