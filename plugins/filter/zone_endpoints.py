@@ -47,7 +47,9 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping
 from ansible_collections.nebula.ha.plugins.module_utils.zone.client import endpoint_url
 
 
-def zone_endpoints(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], port: Any = 2633) -> List[Dict[str, str]]:
+def zone_endpoints(
+    names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], port: Any = 2633
+) -> List[Dict[str, str]]:
     """Name and endpoint of each."""
     servers = []
     for name in names:

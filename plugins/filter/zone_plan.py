@@ -51,7 +51,8 @@ def zone_plan(found: Iterable[Mapping[str, Any]]) -> Dict[str, Any]:
         ) from error
     if not members:
         raise AnsibleFilterError("zone_plan got no front-end: the group frontends is empty")
-    return plan_zone(members).to_dict()
+    plan: Dict[str, Any] = plan_zone(members).to_dict()
+    return plan
 
 
 class FilterModule:

@@ -42,6 +42,7 @@ class Member:
     formed: bool  # its log holds a record of an elected leader
     index: int
     term: int
+    zone_name: str
     servers: tuple[ZoneServer, ...]
     stale: bool  # its oned runs with an older configuration than the one on disk
     database_stale: bool  # its MariaDB does
@@ -56,6 +57,7 @@ class Member:
 class Plan:
     """What is left to do. Empty lists everywhere: nothing."""
 
+    zone_name: str = ""
     seed: str = ""
     """Whose database the others get."""
     credentials_from: str = ""
@@ -93,6 +95,7 @@ def member_from(found: Mapping[str, Any]) -> Member:
         formed=bool(database.get("formed")),
         index=int(database.get("index", -1)),
         term=int(database.get("term", -1)),
+        zone_name=str(database.get("zone_name") or ""),
         servers=tuple(ZoneServer(int(s["id"]), str(s["name"]), str(s["endpoint"])) for s in servers),
         stale=bool(found.get("stale")),
         database_stale=bool(found.get("database_stale")),
@@ -107,6 +110,7 @@ def plan_zone(members: Sequence[Member]) -> Plan:
         plan = _bootstrap(members, best)
     else:
         plan = _complete(members, best)
+    plan.zone_name = best.zone_name if best else ""
     plan.refuse.extend(_renamed(members, best))
     if plan.seed:
         _same_credentials(members, plan)

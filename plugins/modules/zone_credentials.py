@@ -11,11 +11,13 @@ module: zone_credentials
 short_description: Give oneadmin the same credential files on all front-ends
 description:
   - Reads the files below C(.one) and C(.ssh) of oneadmin, or writes them as another front-end has them.
-  - They travel through the controller's memory only. Both tasks need C(no_log): result and argument hold secrets.
+  - They travel through the controller's memory only. Both tasks need C(no_log), as result and argument hold secrets.
   - Files that the source does not have are left alone, and so is C(known_hosts), which is a machine's own.
 version_added: 0.1.0
 author:
   - Nebula HA contributors (@nebula-ha)
+extends_documentation_fragment:
+  - nebula.ha.attributes
 options:
   files:
     description:
@@ -31,14 +33,12 @@ options:
     default: oneadmin
 attributes:
   check_mode:
-    description: Says which files would be written.
     support: full
   diff_mode:
-    description: Shows the names of the files, never what is in them.
     support: partial
-  platform:
-    description: Where it runs.
-    platforms: posix
+    details:
+      - Shows the names of the files, never what is in them.
+  idempotent:
     support: full
 """
 
@@ -136,7 +136,7 @@ def main() -> None:
         module.fail_json(msg=f"There is no user {module.params['owner']} on this machine: install OpenNebula first.")
     written = []
     for relative, wanted in sorted(files.items()):
-        folder, _, name = relative.partition("/")
+        folder, _slash, name = relative.partition("/")
         if folder not in FOLDERS or not name or "/" in name:
             module.fail_json(
                 msg=f"'{relative}' is no file below {' or '.join(FOLDERS)}: give what this module returned elsewhere."

@@ -16,6 +16,9 @@ description:
 version_added: 0.1.0
 author:
   - Nebula HA contributors (@nebula-ha)
+extends_documentation_fragment:
+  - nebula.ha.connection
+  - nebula.ha.attributes.read_only
 options:
   name:
     description: The name of this front-end in the inventory.
@@ -25,22 +28,6 @@ options:
     description: The endpoint by which the zone knows this front-end.
     type: str
     required: true
-  host:
-    description: Where the oned of this machine listens.
-    type: str
-    default: localhost
-  port:
-    description: The port of oned.
-    type: int
-    default: 2633
-  auth_file:
-    description: A file with the credentials of oneadmin, C(user:password).
-    type: path
-    default: /var/lib/one/.one/one_auth
-  timeout:
-    description: Seconds that oned has to answer.
-    type: float
-    default: 5
   config:
     description: The configuration of oned.
     type: path
@@ -57,21 +44,6 @@ options:
     description: The home of oneadmin, which holds C(.one) and C(.ssh).
     type: path
     default: /var/lib/one
-  zone_id:
-    description: The id of the zone.
-    type: int
-    default: 0
-attributes:
-  check_mode:
-    description: Looks up only, so check mode is the same.
-    support: full
-  diff_mode:
-    description: Nothing is changed.
-    support: none
-  platform:
-    description: Where it runs.
-    platforms: posix
-    support: full
 requirements:
   - PyMySQL on the front-end, once MariaDB is there
 """
@@ -120,7 +92,7 @@ member:
     database:
       description: >-
         Whether the database holds a zone (populated), whether its log holds a record of an elected leader (formed), the
-        last index and term, and the zone's servers.
+        last index and term, and the zone's name and servers.
       type: dict
     credentials:
       description: Digest, mode and owner, by name, of the files below .one and .ssh that are equal on all front-ends.
@@ -136,12 +108,16 @@ from typing import Any, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.nebula.ha.plugins.module_utils.bootstrap import SOLO
+from ansible_collections.nebula.ha.plugins.module_utils.connection import (
+    connection_spec,
+    first_endpoint,
+    parameter_fault,
+)
 from ansible_collections.nebula.ha.plugins.module_utils.credentials import shared_files
 from ansible_collections.nebula.ha.plugins.module_utils.oned_conf import ConfError, parse
 from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
     CredentialsError,
     ask,
-    endpoint_url,
     read_session,
 )
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import DocumentError, answer_dict, parse_zone
@@ -167,7 +143,7 @@ def configured_id(module: AnsibleModule, path: str) -> Optional[int]:
         module.fail_json(msg=f"{path} cannot be read: {error}.")
     for entry in entries:
         if entry.name.upper() == "FEDERATION" and entry.is_vector:
-            value = entry.get("SERVER_ID")
+            value: Optional[str] = entry.get("SERVER_ID")
             if value is not None:
                 try:
                     return int(value)
@@ -175,7 +151,7 @@ def configured_id(module: AnsibleModule, path: str) -> Optional[int]:
                     module.fail_json(
                         msg=f"SERVER_ID in {path} is '{value}': set it to the server's number in the zone, or -1."
                     )
-    return SOLO
+    return int(SOLO)
 
 
 def unit_state(module: AnsibleModule) -> Dict[str, str]:
@@ -200,7 +176,14 @@ def older_than(started_us: str, path: str) -> bool:
 
 def read_database(module: AnsibleModule) -> Dict[str, Any]:
     """The zone and the end of the log as this machine's database holds them."""
-    empty: Dict[str, Any] = {"populated": False, "formed": False, "index": -1, "term": -1, "servers": []}
+    empty: Dict[str, Any] = {
+        "populated": False,
+        "formed": False,
+        "index": -1,
+        "term": -1,
+        "zone_name": "",
+        "servers": [],
+    }
     if not os.path.exists(module.params["socket"]):
         return empty
     if PYMYSQL_ERROR:
@@ -209,9 +192,7 @@ def read_database(module: AnsibleModule) -> Dict[str, Any]:
     try:
         connection = pymysql.connect(unix_socket=module.params["socket"], user="root", connect_timeout=5)
     except pymysql.err.OperationalError as error:
-        module.fail_json(
-            msg=f"MariaDB refuses root on {module.params['socket']}: {error}; let root in by unix_socket."
-        )
+        module.fail_json(msg=f"MariaDB refuses root on {module.params['socket']}: {error}; let root in by unix_socket.")
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name FROM information_schema.tables "
@@ -221,7 +202,7 @@ def read_database(module: AnsibleModule) -> Dict[str, Any]:
         if len(cursor.fetchall()) < 2:
             return empty
         cursor.execute(f"SELECT MAX(log_index), MAX(term) FROM `{name}`.logdb WHERE log_index >= 0")
-        index, term = cursor.fetchone()
+        index, term = cursor.fetchone() or (None, None)
         cursor.execute(f"SELECT body FROM `{name}`.zone_pool WHERE oid = %s", (module.params["zone_id"],))
         row = cursor.fetchone()
     if row is None:
@@ -236,6 +217,7 @@ def read_database(module: AnsibleModule) -> Dict[str, Any]:
         "formed": int(term or 0) > 0,
         "index": -1 if index is None else int(index),
         "term": -1 if term is None else int(term),
+        "zone_name": zone.name,
         "servers": [{"id": s.id, "name": s.name, "endpoint": s.endpoint} for s in zone.servers],
     }
 
@@ -243,20 +225,19 @@ def read_database(module: AnsibleModule) -> Dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **connection_spec(),
             "name": {"type": "str", "required": True},
             "endpoint": {"type": "str", "required": True},
-            "host": {"type": "str", "default": "localhost"},
-            "port": {"type": "int", "default": 2633},
-            "auth_file": {"type": "path", "default": "/var/lib/one/.one/one_auth"},
-            "timeout": {"type": "float", "default": 5},
             "config": {"type": "path", "default": "/etc/one/oned.conf"},
             "database": {"type": "str", "default": "opennebula"},
             "socket": {"type": "path", "default": "/run/mysqld/mysqld.sock"},
             "home": {"type": "path", "default": "/var/lib/one"},
-            "zone_id": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
+    fault = parameter_fault(module.params)
+    if fault:
+        module.fail_json(msg=fault)
     if not re.fullmatch(r"[0-9A-Za-z_$-]+", module.params["database"]):
         module.fail_json(
             msg=f"database '{module.params['database']}' is no name of a database: use letters, digits, _ and -."
@@ -268,9 +249,7 @@ def main() -> None:
     if unit.get("ActiveState") in ("active", "activating", "reloading", "deactivating"):
         try:
             session = read_session(module.params["auth_file"])
-            answer = answer_dict(
-                ask(endpoint_url(module.params["host"], module.params["port"]), session, module.params["timeout"])
-            )
+            answer = answer_dict(ask(first_endpoint(module.params), session, module.params["timeout"]))
             running = answer["raft"]
             silence = answer["failure"]["detail"] if answer["failure"] else ""
         except CredentialsError as error:
