@@ -19,24 +19,29 @@ tools: ## Python tools into .venv, collections into .cache/collections
 run-tools:
 	@tools/bootstrap run
 
+.PHONY: test-tools
+test-tools:
+	@tools/bootstrap test
+	@lab/bootstrap
+
 .PHONY: lock
 lock: ## renew the locked Python requirements
 	@tools/lock
 
 .PHONY: test
-test: tools ## lint, unit tests, the stand-in's tests and the molecule scenarios
-	@python tools/test.py lint unit standin molecule
+test: test-tools ## lint, unit tests, the stand-in's and the lab's tests, the molecule scenarios
+	@python tools/test.py lint unit standin lab molecule
 
 .PHONY: lint
 lint: tools ## style, types, documentation and structure of everything
 	@python tools/test.py lint
 
 .PHONY: unit
-unit: tools ## unit tests, without machines
+unit: test-tools ## unit tests, without machines
 	@python tools/test.py unit standin
 
 .PHONY: molecule
-molecule: tools ## the molecule scenarios; SCENARIO=name for one
+molecule: test-tools ## the molecule scenarios; SCENARIO=name for one
 	@python tools/test.py $(if $(SCENARIO),molecule-$(SCENARIO),molecule)
 
 .PHONY: sanity
@@ -48,8 +53,7 @@ build: tools ## the collection as a tarball, installed and syntax-checked in a s
 	@python tools/build.py
 
 .PHONY: test-all
-test-all: tools ## make test, then the contract of the stand-in and ansible-test sanity
-	@python tools/test.py lint unit standin molecule
+test-all: test ## make test, then the contract of the stand-in and ansible-test sanity
 	@$(MAKE) contract sanity
 
 .PHONY: docs

@@ -60,7 +60,11 @@ def unit() -> Iterator[Step]:
 
 
 def standin() -> Iterator[Step]:
-    yield Step("standin", pytest("lab"))
+    yield Step("standin", pytest("lab/standin"))
+
+
+def lab() -> Iterator[Step]:
+    yield Step("lab", pytest("lab/tests"))
 
 
 def molecule() -> Iterator[Step]:
@@ -70,7 +74,7 @@ def molecule() -> Iterator[Step]:
         yield Step(f"molecule-{scenario}", ["molecule", "test", "--scenario-name", scenario])
 
 
-SUITES = {"lint": lint, "unit": unit, "standin": standin, "molecule": molecule}
+SUITES = {"lint": lint, "unit": unit, "standin": standin, "lab": lab, "molecule": molecule}
 
 
 def existing(*paths: str) -> list[str]:
