@@ -56,7 +56,7 @@ def lint() -> Iterator[Step]:
 
 
 def unit() -> Iterator[Step]:
-    yield Step("unit", pytest(*existing("tests/unit", "tests/client", "tests/contract", "tests/drift", "tests/zone")))
+    yield Step("unit", pytest(*existing("tests/unit", "tests/client", "tests/contract", "tests/drift", "tests/zone", "tests/contract")))
 
 
 def standin() -> Iterator[Step]:
