@@ -22,6 +22,7 @@ class Oned:
     server_id: int = -1
     servers: list[tuple[int, str, str]] = field(default_factory=list)
     enabled: bool = True
+    zone_name: str = "OpenNebula"
     term: int = 3
     index: int = 50
     # What goes wrong, by method: "drop" (applied, no answer), "lose" (not applied, no answer), or an error's text.
@@ -82,8 +83,8 @@ class Oned:
             for number, name, endpoint in self.servers
         )
         return success(
-            f"<ZONE><ID>{zone_id}</ID><NAME>OpenNebula</NAME><STATE>{int(not self.enabled)}</STATE><TEMPLATE/>"
-            f"<SERVER_POOL>{entries}</SERVER_POOL></ZONE>"
+            f"<ZONE><ID>{zone_id}</ID><NAME>{escape(self.zone_name)}</NAME><STATE>{int(not self.enabled)}</STATE>"
+            f"<TEMPLATE/><SERVER_POOL>{entries}</SERVER_POOL></ZONE>"
         )
 
     def _version(self) -> str:
@@ -103,4 +104,8 @@ class Oned:
         return success(0)
 
     def _resetserver(self, _zone_id: int, _number: int) -> str:
+        return success(0)
+
+    def _rename(self, _zone_id: int, name: str) -> str:
+        self.zone_name = name
         return success(0)
