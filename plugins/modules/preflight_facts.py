@@ -113,7 +113,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.oned_conf import ConfErr
 DATABASE_MARK = "etc/mysql/mariadb.conf.d/90-opennebula.cnf"
 NEBULA_MARK = "etc/systemd/system/opennebula.service.d/nebula-ha.conf"
 # What MariaDB brings along.
-OWN_DATABASES = ("mysql", "performance_schema", "sys", "information_schema", "test", "lost+found", "#rocksdb")
+OWN_DATABASES = ("mysql", "performance_schema", "sys", "information_schema", "test", "lost+found")
 ROOM = ("/var/lib", "/var/log", "/var/tmp")  # noqa: S108 - looked at, not written to
 
 
@@ -190,7 +190,7 @@ def database_facts(root: str, name: str) -> Dict[str, Any]:
         names = []
     tables = [os.path.join(folder, name, "zone_pool" + ending) for ending in (".ibd", ".frm")]
     return {
-        "names": [item for item in names if item not in OWN_DATABASES],
+        "names": [item for item in names if item not in OWN_DATABASES and not item.startswith("#")],
         "ours": os.path.exists(os.path.join(root, DATABASE_MARK)),
         "populated": any(os.path.exists(path) for path in tables),
     }

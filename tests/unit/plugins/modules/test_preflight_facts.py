@@ -45,7 +45,7 @@ def test_a_bare_machine(run: Run, root: Path) -> None:
 def test_a_zone_of_ours(run: Run, root: Path) -> None:
     for name in (preflight_facts.DATABASE_MARK, preflight_facts.NEBULA_MARK, "var/lib/mysql/opennebula/zone_pool.ibd"):
         put(root, name)
-    for name in ("mysql", "sys", "notes", "performance_schema"):
+    for name in ("mysql", "sys", "notes", "performance_schema", "#innodb_redo"):
         put(root, f"var/lib/mysql/{name}/x")
     (root / "run/systemd/system").mkdir(parents=True)
     put(root, "var/lib/one/.one/one_auth", "oneadmin:password-of-oneadmin\n")
