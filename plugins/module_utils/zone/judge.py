@@ -331,12 +331,27 @@ class _Judgement:
                 "Wait for one election; if it stays so, compare the servers' terms in /var/log/one/oned.log.",
             )
         else:
-            self._add(
-                "no_leader",
-                None,
-                f"No server leads: none of the {self.answering} of {total} servers that answer is in state leader.",
-                "Wait 15 s after a start plus one election timeout; if it stays so, read /var/log/one/oned.log.",
+            sentence = (
+                f"No server leads: none of the {self.answering} of {total} servers that answer is in state leader."
             )
+            step = "Wait 15 s after a start plus one election timeout; if it stays so, read /var/log/one/oned.log."
+            outsider = self._leading_outsider()
+            if outsider is not None and outsider.raft is not None:
+                name = self._name_of(outsider)
+                sentence = (
+                    f"No server of the zone leads, but {name} ({outsider.endpoint}), "
+                    f"which the zone does not list, says that it leads in term {outsider.raft.term}."
+                )
+                step = f"Stop oned on {name}: the others elect a leader among themselves then."
+            self._add("no_leader", None, sentence, step)
+
+    def _leading_outsider(self) -> Answer | None:
+        """A server that was deleted from the zone and leads on."""
+        inside = {endpoint_key(server.endpoint) for server in self.zone.servers}
+        for key, answer in self.by_endpoint.items():
+            if key not in inside and answer.raft is not None and answer.raft.state is ServerState.LEADER:
+                return answer
+        return None
 
     def _judge_claimants(self) -> None:
         if len(self.claimants) < 2:

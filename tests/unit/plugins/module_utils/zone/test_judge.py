@@ -15,6 +15,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.zone.model import (
     ExpectedServer,
     Failure,
     FailureKind,
+    RaftStatus,
     ServerState,
     Zone,
     ZoneServer,
@@ -345,6 +346,27 @@ def test_a_missing_server_that_runs_is_told_to_stop() -> None:
     problem = next(item for item in verdict.problems if item.code == "server_missing")
     assert "yet it runs as leader in term 4" in problem.sentence
     assert problem.next_step.startswith("Stop oned on fe3")
+
+
+def test_a_deleted_leader_that_leads_on_is_named(fixtures: Path) -> None:
+    def status(name: str) -> RaftStatus:
+        return parse_raft((fixtures / "zone" / f"ha3-leader-deleted.raftstatus.{name}.payload.xml").read_text())
+
+    left = zone(3, ids=(0, 2))
+    answers = [
+        Answer(endpoint(0), status("ob1"), left, "6.10.5"),
+        Answer(endpoint(1), status("ob2"), left, "6.10.5"),
+        Answer(endpoint(2), status("ob3"), left, "6.10.5"),
+    ]
+    verdict = judge(answers, expected(3))
+    assert verdict.state is Health.NO_SERVICE
+    problem = verdict.problems[0]
+    assert problem.code == "no_leader"
+    assert (
+        "fe2 (http://10.0.0.2:2633/RPC2), which the zone does not list, says that it leads in term 66."
+        in problem.sentence
+    )
+    assert problem.next_step.startswith("Stop oned on fe2")
 
 
 def test_a_recorded_cut_of_a_leader(fixtures: Path) -> None:
