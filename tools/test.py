@@ -56,7 +56,8 @@ def lint() -> Iterator[Step]:
 
 
 def unit() -> Iterator[Step]:
-    yield Step("unit", pytest(*existing("tests/unit", "tests/client", "tests/contract", "tests/drift", "tests/zone", "tests/contract")))
+    folders = ("tests/unit", "tests/client", "tests/contract", "tests/drift", "tests/zone")
+    yield Step("unit", pytest(*existing(*folders)))
 
 
 def standin() -> Iterator[Step]:
