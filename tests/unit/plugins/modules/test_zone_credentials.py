@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import base64
 import getpass
 import stat
 from pathlib import Path
@@ -11,62 +10,86 @@ import pytest
 
 from .conftest import Run
 
+SECRET = "0123456789abcdef" * 4
+
 
 @pytest.fixture
 def homes(tmp_path: Path) -> tuple[Path, Path]:
-    one, other = tmp_path / "one", tmp_path / "other"
-    for folder in (one / ".one", one / ".ssh", other):
-        folder.mkdir(parents=True)
-    for name, text, mode in ((".one/one_auth", "oneadmin:x", 0o600), (".ssh/id_rsa", "key", 0o400)):
-        (one / name).write_text(text)
-        (one / name).chmod(mode)
-    (one / ".ssh/known_hosts").write_text("mine")
-    (one / ".one/link").symlink_to("/etc/passwd")
-    return one, other
+    """Two homes of oneadmin: one that has been used, one fresh."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    for home in (source, target):
+        (home / ".ssh").mkdir(parents=True)
+    (source / ".one").mkdir()
+    for name, mode in ((".one/one_auth", 0o600), (".one/one_key", 0o600), (".ssh/id_rsa.pub", 0o644)):
+        (source / name).write_text(f"{name} {SECRET}\n")
+        (source / name).chmod(mode)
+    (source / ".ssh" / "known_hosts").write_text("source's own\n")
+    (target / ".ssh" / "known_hosts").write_text("target's own\n")
+    (target / ".ssh" / "mine").write_text("left alone\n")
+    return source, target
 
 
-def give(run: Run, home: Path, files: Any, **arguments: Any) -> dict[str, Any]:
-    return run("zone_credentials", home=str(home), files=files, owner=getpass.getuser(), **arguments)
+def read(run: Run, home: Path) -> dict[str, Any]:
+    result = run("zone_credentials", home=str(home))
+    assert (result["failed"], result["changed"]) == (False, False), result
+    files: dict[str, Any] = result["files"]
+    return files
 
 
-def test_files_travel_once_with_their_modes(run: Run, homes: tuple[Path, Path]) -> None:
-    one, other = homes
-    files = run("zone_credentials", home=str(one))["files"]
-    assert set(files) == {".one/one_auth", ".ssh/id_rsa"}
-    assert give(run, other, files, check=True)["written"] == [".one/one_auth", ".ssh/id_rsa"]
-    assert list(other.iterdir()) == []
-    result = give(run, other, files)
-    assert result["changed"] and result["written"] == [".one/one_auth", ".ssh/id_rsa"]
-    assert (other / ".ssh/id_rsa").read_text() == "key"
-    assert stat.S_IMODE((other / ".ssh/id_rsa").stat().st_mode) == 0o400
-    assert stat.S_IMODE((other / ".ssh").stat().st_mode) == 0o700
-    assert give(run, other, files)["changed"] is False
-    (other / ".one/one_auth").chmod(0o644)
-    assert give(run, other, files)["written"] == [".one/one_auth"]
-    assert stat.S_IMODE((other / ".one/one_auth").stat().st_mode) == 0o600
+def write(run: Run, home: Path, files: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return run("zone_credentials", home=str(home), files=files, owner=getpass.getuser(), **more)
 
 
-def test_nothing_of_the_content_is_in_the_result(run: Run, homes: tuple[Path, Path]) -> None:
-    one, other = homes
-    files = run("zone_credentials", home=str(one))["files"]
-    result = str(give(run, other, files))
-    assert base64.b64encode(b"oneadmin:x").decode() not in result
+def test_the_files_arrive_with_their_modes_and_nothing_else_is_touched(run: Run, homes: tuple[Path, Path]) -> None:
+    source, target = homes
+    result = write(run, target, read(run, source))
+    assert (result["failed"], result["changed"]) == (False, True), result
+    assert result["written"] == [".one/one_auth", ".one/one_key", ".ssh/id_rsa.pub"]
+    for name in result["written"]:
+        assert (target / name).read_bytes() == (source / name).read_bytes()
+        assert stat.S_IMODE((target / name).stat().st_mode) == stat.S_IMODE((source / name).stat().st_mode)
+    assert stat.S_IMODE((target / ".one").stat().st_mode) == 0o700
+    assert (target / ".ssh" / "known_hosts").read_text() == "target's own\n"
+    assert (target / ".ssh" / "mine").read_text() == "left alone\n"
+    assert not write(run, target, read(run, source))["changed"]
 
 
-@pytest.mark.parametrize("name", ["../x", ".one/../../x", "/etc/passwd", ".one/", ".bashrc", ".one/a/b"])
-def test_only_files_of_the_two_folders_are_written(run: Run, homes: tuple[Path, Path], name: str) -> None:
-    result = give(run, homes[1], {name: {"content": "eA==", "mode": "0600"}})
-    assert result["failed"] and "is no file below .one or .ssh" in result["msg"]
-    assert list(homes[1].iterdir()) == []
+def test_another_mode_is_mended(run: Run, homes: tuple[Path, Path]) -> None:
+    source, target = homes
+    write(run, target, read(run, source))
+    (target / ".one" / "one_key").chmod(0o644)
+    assert write(run, target, read(run, source))["written"] == [".one/one_key"]
+    assert stat.S_IMODE((target / ".one" / "one_key").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize(
-    "wanted", [{}, {"content": "eA=="}, {"content": "?", "mode": "0600"}, {"content": "eA==", "mode": "9"}]
-)
-def test_what_the_module_never_returned(run: Run, homes: tuple[Path, Path], wanted: dict[str, str]) -> None:
-    assert "has no content and mode" in give(run, homes[1], {".one/x": wanted})["msg"]
+def test_check_mode_names_the_files_and_writes_none(run: Run, homes: tuple[Path, Path]) -> None:
+    source, target = homes
+    result = write(run, target, read(run, source), check=True)
+    assert result["changed"]
+    assert result["diff"]["after"] == ".one/one_auth\n.one/one_key\n.ssh/id_rsa.pub\n"
+    assert not (target / ".one").exists()
 
 
-def test_no_such_user(run: Run, homes: tuple[Path, Path]) -> None:
-    result = run("zone_credentials", home=str(homes[1]), files={}, owner="nobody-of-that-name")
-    assert "There is no user nobody-of-that-name" in result["msg"]
+def test_no_secret_is_in_what_writing_returns(run: Run, homes: tuple[Path, Path]) -> None:
+    source, target = homes
+    assert SECRET not in str(write(run, target, read(run, source)))
+
+
+@pytest.mark.parametrize("name", ["../etc/passwd", ".one/../../etc/passwd", "etc/passwd", ".one/"])
+def test_a_name_outside_the_two_folders_is_refused(run: Run, homes: tuple[Path, Path], name: str) -> None:
+    result = write(run, homes[1], {name: {"content": "", "mode": "0600"}})
+    assert result["failed"]
+    assert "is no file below" in result["msg"]
+    assert [path.name for path in homes[1].iterdir()] == [".ssh"]
+
+
+def test_content_that_is_no_content_is_refused(run: Run, homes: tuple[Path, Path]) -> None:
+    result = write(run, homes[1], {".one/one_key": {"content": "not base64!", "mode": "0600"}})
+    assert result["failed"]
+    assert "no content and mode" in result["msg"]
+
+
+def test_without_the_user_it_says_what_to_do(run: Run, homes: tuple[Path, Path]) -> None:
+    result = run("zone_credentials", home=str(homes[1]), files={}, owner="nobody-of-this-name")
+    assert result["failed"]
+    assert "install OpenNebula first" in result["msg"]

@@ -7,129 +7,178 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.nebula.ha.plugins.modules import zone_member
 
-from ..module_utils.zone.servers import free_port
 from .conftest import Run
 from .oned import SESSION, Oned
 
+BODY = (
+    "<ZONE><ID>0</ID><NAME>OpenNebula</NAME><STATE>0</STATE><TEMPLATE/><SERVER_POOL><SERVER>"
+    "<ENDPOINT><![CDATA[http://10.0.0.1:2633/RPC2]]></ENDPOINT><ID><![CDATA[4]]></ID><NAME><![CDATA[fe1]]></NAME>"
+    "</SERVER></SERVER_POOL></ZONE>"
+)
 
-class Machine:
-    """A front-end as the module sees it: systemctl on the path, oned.conf and oneadmin's home."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self.config = folder / "oned.conf"
-        self.home = folder / "home"
-        for name in (".one", ".ssh"):
-            (self.home / name).mkdir(parents=True)
-        (self.home / ".one/one_auth").write_text(SESSION + "\n")
-        (self.home / ".one/one_key").write_text("key")
-        self.unit("loaded", "inactive")
-        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+class Cursor:
+    """Answers the module's three questions."""
 
-    def unit(self, load: str, active: str, started: float = 0.0, reload: str = "no") -> None:
-        """`started` in seconds of the system's clock."""
-        since_boot = int((time.monotonic() - (time.time() - started)) * 1e6) if started else 0
-        lines = f"LoadState={load}\\nActiveState={active}\\nNeedDaemonReload={reload}\\n"
-        program = self.folder / "systemctl"
-        program.write_text(f"#!/bin/sh\nprintf '{lines}ExecMainStartTimestampMonotonic={since_boot}\\n'\n")
-        program.chmod(0o755)
+    def __init__(self, tables: int, log: tuple[Any, Any], body: Any) -> None:
+        self.answers: list[list[tuple[Any, ...]]] = [[("x",)] * tables, [log], [] if body is None else [(body,)]]
+        self.now: list[tuple[Any, ...]] = []
 
-    def look(self, run: Run, port: int = 1, **arguments: Any) -> dict[str, Any]:
-        result = run(
-            "zone_member",
-            name="fe1",
-            endpoint="http://10.0.0.1:2633/RPC2",
-            host="127.0.0.1",
-            port=port,
-            auth_file=str(self.home / ".one/one_auth"),
-            config=str(self.config),
-            home=str(self.home),
-            **{"socket": str(self.folder / "no.sock"), "timeout": 1, **arguments},
-        )
-        assert not result["failed"] and not result["changed"], result
-        return dict(result["member"])
+    def __enter__(self) -> Cursor:
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        pass
+
+    def execute(self, query: str, values: tuple[Any, ...] = ()) -> None:
+        self.now = self.answers.pop(0)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self.now
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self.now[0] if self.now else None
+
+
+class Connection(Cursor):
+    def cursor(self) -> Cursor:
+        return self
+
+
+class Driver:
+    """In place of pymysql."""
+
+    class err:  # noqa: N801
+        OperationalError = RuntimeError
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def connect(self, **_arguments: Any) -> Connection:
+        return self.connection
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, monkeypatch)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A front-end's folders; systemd says what `state` of the module under test holds."""
+    (tmp_path / ".one").mkdir()
+    (tmp_path / ".one" / "one_auth").write_text(SESSION + "\n")
+    (tmp_path / ".one" / "one_key").write_text("k" * 64)
+    (tmp_path / "oned.conf").write_text("PORT = 2633\nFEDERATION = [\n    # SERVER_ID = 9\n    SERVER_ID = 4\n]\n")
+    monkeypatch.setattr(zone_member, "unit_state", lambda _module: {"LoadState": "loaded", "ActiveState": "inactive"})
+    return tmp_path
 
 
-def test_a_bare_machine(run: Run, machine: Machine) -> None:
-    machine.unit("not-found", "inactive")
-    member = machine.look(run)
-    assert (member["installed"], member["server_id"], member["unit"], member["running"]) == (
-        False,
-        None,
-        "absent",
-        None,
-    )
-    assert member["database"]["populated"] is False
-    assert set(member["credentials"]) == {".one/one_key"}
+def go(run: Run, machine: Path, **arguments: Any) -> dict[str, Any]:
+    given = {
+        "name": "fe1",
+        "endpoint": "http://10.0.0.1:2633/RPC2",
+        "host": "127.0.0.1",
+        "timeout": 1,
+        "config": str(machine / "oned.conf"),
+        "home": str(machine),
+        "auth_file": str(machine / ".one" / "one_auth"),
+        "socket": str(machine / "mysqld.sock"),
+        **arguments,
+    }
+    result = run("zone_member", **given)
+    assert not result["failed"], result
+    assert not result["changed"]
+    member: dict[str, Any] = result["member"]
+    return member
+
+
+def test_a_stopped_server_is_known_by_its_file_and_its_database(
+    run: Run, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine / "mysqld.sock").touch()
+    driver = Driver(Connection(2, (17, 3), BODY.encode()))
+    monkeypatch.setattr(zone_member, "pymysql", driver, raising=False)
+    monkeypatch.setattr(zone_member, "PYMYSQL_ERROR", None)
+    member = go(run, machine)
+    assert (member["installed"], member["server_id"], member["unit"], member["running"]) == (True, 4, "inactive", None)
+    assert member["database"] == {
+        "populated": True,
+        "formed": True,
+        "index": 17,
+        "term": 3,
+        "zone_name": "OpenNebula",
+        "servers": [{"id": 4, "name": "fe1", "endpoint": "http://10.0.0.1:2633/RPC2"}],
+    }
 
 
 @pytest.mark.parametrize(
-    ("text", "number"),
-    [("FEDERATION = [ MODE = x, SERVER_ID = 2 ]\n", 2), ("FEDERATION = [ SERVER_ID = -1 ]\n", -1), ("PORT = 1\n", -1)],
+    ("tables", "log", "body", "populated", "formed"),
+    [(1, (5, 1), BODY, False, False), (2, (0, 0), BODY, True, False), (2, (5, 1), None, False, False)],
+    ids=["a load that was interrupted", "never had a leader", "no such zone"],
 )
-def test_the_configured_id(run: Run, machine: Machine, text: str, number: int) -> None:
-    machine.config.write_text(text)
-    assert machine.look(run)["server_id"] == number
+def test_how_far_the_database_is(
+    run: Run,
+    machine: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tables: int,
+    log: tuple[int, int],
+    body: Any,
+    populated: bool,
+    formed: bool,
+) -> None:
+    (machine / "mysqld.sock").touch()
+    monkeypatch.setattr(zone_member, "pymysql", Driver(Connection(tables, log, body)), raising=False)
+    monkeypatch.setattr(zone_member, "PYMYSQL_ERROR", None)
+    database = go(run, machine)["database"]
+    assert (database["populated"], database["formed"]) == (populated, formed)
 
 
-def test_a_running_server(run: Run, machine: Machine) -> None:
-    machine.unit("loaded", "active", started=time.time() - 100)
-    with Oned(state=2, server_id=1) as oned:
-        member = machine.look(run, oned.port)
-    assert (member["unit"], member["running"]["state"], member["running"]["server_id"]) == ("active", "follower", 1)
-    assert SESSION.split(":")[1] not in str(member)
-    silent = machine.look(run, free_port())
-    assert (silent["running"], silent["silence"]) == (None, "connection refused")
+def test_a_machine_without_anything(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        zone_member, "unit_state", lambda _module: {"LoadState": "not-found", "ActiveState": "inactive"}
+    )
+    member = go(run, tmp_path)
+    assert (member["installed"], member["server_id"], member["unit"]) == (False, None, "absent")
+    assert member["credentials"] == {}
+    assert not member["database"]["populated"]
 
 
-def test_a_configuration_newer_than_the_process_is_stale(run: Run, machine: Machine) -> None:
-    now = time.time()
-    machine.config.write_text("PORT = 1\n")
-    files = [machine.config, machine.home / ".one/one_auth", machine.home / ".one/one_key"]
-
-    def stale(started: float) -> bool:
-        machine.unit("loaded", "active", started)
-        return bool(machine.look(run)["stale"])
-
-    for path in files:
-        os.utime(path, (now - 50, now - 50))
-    assert stale(now - 100) and not stale(now - 10)
-    for path in files:
-        os.utime(path, (now - 5, now - 5))
-        assert stale(now - 10), path
-        os.utime(path, (now - 50, now - 50))
-    machine.unit("loaded", "inactive", now - 100)
-    assert machine.look(run)["stale"] is False
+def test_a_running_server_speaks_for_itself(run: Run, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zone_member, "unit_state", lambda _module: {"LoadState": "loaded", "ActiveState": "active"})
+    with Oned(state=3, server_id=4, term=6) as oned:
+        member = go(run, machine, port=oned.port)
+    assert member["unit"] == "active"
+    assert {key: member["running"][key] for key in ("server_id", "state", "term")} == {
+        "server_id": 4,
+        "state": "leader",
+        "term": 6,
+    }
 
 
-def test_systemd_wants_to_reload(run: Run, machine: Machine) -> None:
-    machine.unit("loaded", "active", time.time(), reload="yes")
-    assert machine.look(run)["reload"] is True
+@pytest.mark.parametrize("seconds", [-60, 60])
+def test_it_is_stale_when_a_file_is_younger_than_its_oned(
+    run: Run, machine: Path, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    started = int(time.monotonic() * 1e6)
+    monkeypatch.setattr(
+        zone_member,
+        "unit_state",
+        lambda _module: {
+            "LoadState": "loaded",
+            "ActiveState": "active",
+            "ExecMainStartTimestampMonotonic": str(started),
+        },
+    )
+    for name in (".one/one_auth", ".one/one_key"):
+        os.utime(machine / name, (time.time() - 3600, time.time() - 3600))
+    os.utime(machine / "oned.conf", (time.time() + seconds, time.time() + seconds))
+    with Oned() as oned:
+        assert go(run, machine, port=oned.port)["stale"] is (seconds > 0)
 
 
-def test_credentials_change_with_content_and_mode(run: Run, machine: Machine) -> None:
-    key = machine.home / ".one/one_key"
-    key.chmod(0o600)
-    first = machine.look(run)["credentials"]
-    key.chmod(0o640)
-    second = machine.look(run)["credentials"]
-    key.write_text("other")
-    third = machine.look(run)["credentials"]
-    assert len({item[".one/one_key"] for item in (first, second, third)}) == 3
-
-
-def test_what_goes_wrong_is_said(run: Run, machine: Machine) -> None:
-    machine.config.write_text("FEDERATION = [")
-    arguments = {"name": "a", "endpoint": "b", "config": str(machine.config), "home": str(machine.home)}
-    assert "line 1" in run("zone_member", **arguments)["msg"]
-    machine.config.write_text("FEDERATION = [ SERVER_ID = x ]")
-    assert "SERVER_ID" in run("zone_member", **arguments)["msg"]
-    assert "no name of a database" in run("zone_member", database="a`b", **arguments)["msg"]
-    (machine.folder / "systemctl").write_text("#!/bin/sh\necho no bus >&2; exit 1\n")
-    assert "no bus" in run("zone_member", **arguments)["msg"]
+def test_credentials_are_told_by_digest_mode_and_owner_but_never_the_password(run: Run, machine: Path) -> None:
+    (machine / ".one" / "one_key").chmod(0o600)
+    before = go(run, machine)["credentials"]
+    assert list(before) == [".one/one_key"]
+    digest, mode, owner = before[".one/one_key"].split()
+    assert (len(digest), mode, owner) == (64, "0600", str(os.getuid()))
+    (machine / ".one" / "one_key").chmod(0o644)
+    assert go(run, machine)["credentials"] != before

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,21 +18,42 @@ def auth(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_a_zone_is_renamed_once(run: Run, auth: str) -> None:
+def go(run: Run, port: int, auth: str, **arguments: Any) -> dict[str, Any]:
+    return run("zone_name", host="127.0.0.1", port=port, auth_file=auth, timeout=1, **arguments)
+
+
+def test_a_zone_that_has_the_name_is_left_alone(run: Run, auth: str) -> None:
     with Oned() as oned:
-        arguments = {"host": "127.0.0.1", "port": oned.port, "auth_file": auth, "name": "Lisbon"}
-        predicted = run("zone_name", check=True, **arguments)
-        assert (predicted["changed"], oned.zone_name) == (True, "OpenNebula")
-        result = run("zone_name", **arguments)
-        assert (result["changed"], result["name"], oned.zone_name) == (True, "OpenNebula", "Lisbon")
-        assert result["diff"] == predicted["diff"] == {"before": "OpenNebula\n", "after": "Lisbon\n"}
-        assert run("zone_name", **arguments)["changed"] is False
-        assert oned.calls.count("rename") == 1
+        result = go(run, oned.port, auth, name="OpenNebula")
+        assert (result["failed"], result["changed"]) == (False, False), result
+        assert oned.calls == ["info"]
 
 
-def test_what_goes_wrong_is_said(run: Run, auth: str, tmp_path: Path) -> None:
-    arguments = {"host": "127.0.0.1", "auth_file": auth, "name": "Lisbon"}
-    with Oned(trouble={"rename": "oned cluster in election mode"}) as oned:
-        assert "election mode" in run("zone_name", port=oned.port, **arguments)["msg"]
-    assert "connection refused" in run("zone_name", port=free_port(), **arguments)["msg"]
-    assert "does not exist" in run("zone_name", **{**arguments, "auth_file": str(tmp_path / "no")})["msg"]
+def test_check_mode_shows_both_names_and_renames_nothing(run: Run, auth: str) -> None:
+    with Oned() as oned:
+        result = go(run, oned.port, auth, name="Lisbon", check=True)
+        assert result["changed"]
+        assert result["diff"] == {"before": "OpenNebula\n", "after": "Lisbon\n"}
+        assert oned.calls == ["info"]
+
+
+def test_another_name_is_a_rename(run: Run, auth: str) -> None:
+    with Oned() as oned:
+        oned.trouble["rename"] = "lose"
+        result = go(run, oned.port, auth, name="Lisbon")
+        assert oned.calls == ["info", "rename"]
+        assert result["failed"], "nobody said that it was applied"
+        assert "cannot be named Lisbon" in result["msg"]
+
+
+def test_an_oned_that_is_down_is_a_sentence(run: Run, auth: str) -> None:
+    result = go(run, free_port(), auth, name="Lisbon")
+    assert result["failed"]
+    assert "connection refused" in result["msg"]
+    assert "health.yml" in result["msg"]
+
+
+def test_without_credentials_it_says_which_file_is_missing(run: Run, tmp_path: Path) -> None:
+    result = go(run, free_port(), str(tmp_path / "none"), name="Lisbon")
+    assert result["failed"]
+    assert str(tmp_path / "none") in result["msg"]
