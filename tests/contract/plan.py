@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from .compare import Zone, compare
 from .driver import Machine, Timers, each
+from .listener import Deviations, compare_call, listening
 from .recording import Answer, Recording, Typed, call
 
 SOLO, CANDIDATE, FOLLOWER, LEADER = 0, 1, 2, 3
@@ -46,7 +47,10 @@ class Runner:
     recordings: Mapping[str, Recording]
     timers: Timers
     say: Callable[[str], None]
+    gateway: str = ""
+    deviations: Deviations = field(default_factory=dict)
     differences: dict[str, list[str]] = field(default_factory=dict)
+    sent: dict[str, list[str]] = field(default_factory=dict)
 
     def number(self, server: int) -> Machine:
         return self.servers[server - 1]
@@ -683,6 +687,33 @@ def votes(z: Runner) -> None:
     granted = (("i4", str(now.term + 1)), ("i4", candidate), sure, ("i4", str(now.term)))
     z.check("raft.voterequest.vote.ok", 3, arguments=granted, bound={"16": str(now.term)})
     z.await_leader([1, 2, 3])
+    z.lead(1, [1, 2, 3])
+
+
+def requests(z: Runner) -> None:
+    """A fourth server that only listens hears what the others send."""
+    with listening(z.gateway) as ear:
+
+        def hear(name: str, statement: str | None = None, bound: Mapping[str, str] | None = None) -> None:
+            recording = z.recordings[name]
+            z.await_(f"{name} is heard", lambda: ear.first(recording, statement) is not None, z.timers.leader())
+            call = ear.first(recording, statement)
+            found = compare_call(recording, call, bound or {}, z.deviations) if call else ["was not heard"]
+            z.sent[name] = found
+            z.say(f"  {'differs' if found else 'equal  '}  sent {name}")
+            for difference in found:
+                z.say(f"             {difference}")
+
+        server = ("string", f'SERVER=[NAME="ear",ENDPOINT="{ear.url}"]')
+        z.must(1, "zone.addserver", ("int", "0"), server)
+        hear("raft.replicate.heartbeat.ok", "")
+        template = ("string", 'NAME = "write-probe"\nPROBE = "1"')
+        made = z.must(1, "document.allocate", template, ("int", "4200"))
+        hear("raft.replicate.record.ok", "REPLACE INTO pool_control", {"242": made})
+        hear("raft.replicate.record.ok.3", "INSERT INTO document_pool", {"242": made})
+        z.must(1, "document.delete", ("int", made), ("boolean", "0"))
+        z.number(1).stop()
+        hear("raft.voterequest.vote.ok")
 
 
 def z_id(z: Runner, server: int) -> int:
@@ -707,4 +738,5 @@ SITUATIONS: tuple[tuple[str, Callable[[Runner], None]], ...] = (
     ("servers deleted and added", deleted),
     ("the zone disabled and renamed", administration),
     ("calls between servers", wire),
+    ("what servers send", requests),
 )

@@ -11,7 +11,8 @@ import pytest
 from tests.contract import listed
 from tests.contract.__main__ import report
 from tests.contract.compare import Zone, compare, tokens
-from tests.contract.recording import Answer, Recording, load, parse, request
+from tests.contract.listener import Heard, compare_call, listening
+from tests.contract.recording import Answer, Recording, call, load, parse, request
 
 RECORDINGS = load()
 COMPARED = {name: r for name, r in RECORDINGS.items() if listed.reason(r.method, name) is None}
@@ -215,3 +216,44 @@ def test_tokens_know_where_they_are() -> None:
         ("text", "1", "A_POOL/B[1]/C"),
         ("cdata", "<x>", "A_POOL/B[2]/C"),
     ]
+
+
+RECORD = "raft.replicate.record.ok.3"
+
+
+def heard(name: str, **changes: str) -> Heard:
+    """The recorded request with other values, by position."""
+    recording = COMPARED[name]
+    arguments = [(kind, changes.get(f"a{i}", value)) for i, (kind, value) in enumerate(recording.arguments)]
+    return Heard(recording.method, tuple(arguments))
+
+
+def test_a_request_may_have_other_numbers_but_not_other_types_zeros_or_statements() -> None:
+    assert compare_call(COMPARED[RECORD], heard(RECORD, a1="7", a2="3", a3="9"), {}) == []
+    assert compare_call(COMPARED[RECORD], heard(RECORD, a7="0"), {}) == ["argument 8: -1 is 0"]
+    assert compare_call(COMPARED[RECORD], heard(RECORD, a8="DO 0"), {})
+    beat = "raft.replicate.heartbeat.ok"
+    assert compare_call(COMPARED[beat], heard(beat, a3="4"), {}) == ["argument 4: 0 is 4"]
+    assert compare_call(COMPARED[beat], heard(beat, a5="4"), {}) == []  # the stand-in's one stated deviation
+    assert compare_call(COMPARED[beat], heard(beat, a5="4"), {}, {}) == ["argument 6: 0 is 4"]
+    call = heard(beat)
+    narrow = dataclasses.replace(call, arguments=(*call.arguments[:1], ("i4", "580"), *call.arguments[2:]))
+    assert compare_call(COMPARED[beat], narrow, {})
+    assert compare_call(COMPARED[beat], dataclasses.replace(call, arguments=call.arguments[:-1]), {})
+
+
+def test_a_statement_is_compared_with_this_zone_s_id() -> None:
+    statement = COMPARED[RECORD].arguments[-1][1].replace("242", "5")
+    assert compare_call(COMPARED[RECORD], heard(RECORD, a8=statement), {"242": "5"}) == []
+    assert compare_call(COMPARED[RECORD], heard(RECORD, a8=statement), {"242": "6"})
+
+
+def test_the_listener_keeps_what_it_hears_without_the_secret() -> None:
+    with listening("127.0.0.1") as ear:
+        recording = COMPARED[RECORD]
+        answer = call(ear.url, recording.method, "oneadmin:secret", recording.arguments, 5)
+    assert answer.values == (("boolean", "1"), ("i4", recording.arguments[2][1]), ("i4", "0"))
+    assert ear.heard == [Heard(recording.method, recording.arguments)]
+    assert ear.first(recording, "INSERT INTO document_pool") == ear.heard[0]
+    assert ear.first(recording, "") is None
+    assert ear.first(COMPARED["raft.voterequest.vote.ok"]) is None
