@@ -14,10 +14,10 @@ from lab.hosts import checks, state
 from lab.hosts import machines as hosts
 from lab.hosts.inventory import read_lab
 from lab.hosts.plan import Lab, LabError
-from lab.standin.packages import VERSION, BuildError, build_all, packages
+from lab.standin.packages import VERSION, BuildError, build_all, modes, packages
 
 from . import listed
-from .driver import REAL, STANDIN, DriverError, Timers, each, hand_out, machines
+from .driver import REAL, STANDIN, DriverError, Machine, Timers, each, hand_out, machines
 from .listener import DEVIATIONS, Deviations
 from .masks import ADDRESSES, HEADERS, IDENTIFIERS, MASKS
 from .plan import SITUATIONS, Runner, SituationError
@@ -77,6 +77,16 @@ def report(recordings: Mapping[str, Recording], differences: Mapping[str, Sequen
     return not (wrong or lost or both)
 
 
+def wrongly_installed(machine: Machine) -> list[str]:
+    """Where owners and modes on a machine are not those that the packages declare."""
+    home = "/var/lib/one"
+    want = {mode.path: f"{mode.mode:o} {mode.owner}" for package in packages() for mode in modes(package.name)}
+    want |= {f"{home}/.one/one_auth": "600 oneadmin:oneadmin", f"{home}/.ssh/id_rsa": "600 oneadmin:oneadmin"}
+    shown = machine.run(f"stat -c '%n %a %U:%G' {' '.join(want)}").decode()
+    have = dict(line.split(" ", 1) for line in shown.splitlines())
+    return [f"{path} is {have.get(path)}, not {mode}" for path, mode in want.items() if have.get(path) != mode]
+
+
 def report_sent(sent: Mapping[str, Sequence[str]], deviations: Deviations) -> bool:
     """What servers send each other; an answer does not show it."""
     wrong = [name for name, found in sent.items() if found]
@@ -107,17 +117,20 @@ def main(arguments: Sequence[str]) -> int:
         checks.check_machine(lab)
         hosts.create(lab, chosen.inventory)
         try:
+            wrong: list[str] = []
             files, what, timers = debs(lab, chosen.source)
             zone = machines(lab, timers)
             say(f"installing {what} on {', '.join(machine.address for machine in zone)}")
             each(zone, "install", files)
             if chosen.source == "standin":
                 each(zone, "warm_up")
+                for line in (wrong := wrongly_installed(zone[0])):
+                    say(f"DIFFERS installed: {line}")
             say(f"{time.monotonic() - started:5.0f} s  installed")
             # A real zone has no excuse.
             deviations = DEVIATIONS if chosen.source == "standin" else {}
             runner = Runner(zone, recordings, timers, say, str(lab.gateway), deviations)
-            complete = True
+            complete = not wrong
             for title, situation in SITUATIONS[: chosen.only]:
                 say(f"{time.monotonic() - started:5.0f} s  {title}")
                 try:

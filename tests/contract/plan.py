@@ -412,13 +412,8 @@ def down(z: Runner) -> None:
 def wrong_id(z: Runner) -> None:
     """A server with an id that the zone does not give it: looks healthy, or turns solo and diverges."""
     third = z.number(3)
-    z.new_term(1, [1, 2, 3])
     for server_id in (7, 1):
-        third.stop()
-        third.configure(server_id)
-        third.start()
-        z.lead(1, [1, 2, 3])
-        z.settled([1, 2, 3])
+        follow_as(z, server_id)
         z.check(f"mismatch-server-id.{server_id}.raftstatus")
         new_id(z, f"mismatch-server-id.{server_id}.write")
         z.level([1, 2, 3])
@@ -431,6 +426,33 @@ def wrong_id(z: Runner) -> None:
     new_id(z, "mismatch-server-id.-1.write-on-solo")
     new_id(z, "mismatch-server-id.-1.write-on-leader")
     rebuild(z, 3, 2, 1)
+
+
+def follow_as(z: Runner, server_id: int) -> None:
+    """The third follows the first under another id. An election meanwhile may give two leaders of one term: then anew."""
+    third = z.number(3)
+    z.level([1, 2, 3])
+    for attempt in range(3):
+        third.stop()
+        if server_id == 7:
+            z.new_term(1, [1, 2])
+        else:
+            z.lead(1, [1, 2])
+        third.configure(server_id)
+        third.start()
+        try:
+            z.await_(f"ob3 follows as {server_id}", lambda: committed(z, 3) and follows(z, 3, 1), z.timers.leader())
+            return
+        except SituationError:
+            if attempt == 2:
+                raise
+
+
+def follows(z: Runner, server: int, leader: int) -> bool:
+    mine, its = z.raft(server), z.raft(leader)
+    if mine is None or its is None:
+        return False
+    return (mine.state, its.state) == (FOLLOWER, LEADER) and mine.term == its.term
 
 
 def committed(z: Runner, server: int) -> bool:
