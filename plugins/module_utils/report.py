@@ -14,7 +14,8 @@ NUMERIC = ("ID", "TERM", "INDEX", "LAG")
 def health_lines(verdict: Mapping[str, Any]) -> list[str]:
     """The sentence, a line per server, and what is to be done."""
     lines = [str(verdict["sentence"])]
-    rows = [_row(server) for server in verdict.get("servers") or []]
+    known = verdict.get("zone_id") is not None
+    rows = [_row(server, known) for server in verdict.get("servers") or []]
     if rows:
         lines += ["", *_table(rows)]
     problems = verdict.get("problems") or []
@@ -27,9 +28,9 @@ def health_lines(verdict: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _row(server: Mapping[str, Any]) -> dict[str, str]:
+def _row(server: Mapping[str, Any], known: bool) -> dict[str, str]:
     state = str(server["state"])
-    if not server.get("in_zone", True):
+    if known and not server.get("in_zone", True):
         state += " (not in the zone)"
     return {
         "SERVER": str(server["name"]),

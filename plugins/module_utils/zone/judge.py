@@ -279,7 +279,7 @@ class _Judgement:
             self._judge_claimants()
         self._judge_entries()
         for member in self.distinct:
-            self._judge_server(member, solo is not None)
+            self._judge_server(member)
         self._judge_versions()
         self._judge_expected()
         if not self.zone.enabled:
@@ -367,10 +367,10 @@ class _Judgement:
                     "then rebuild it from the leader."
                 )
             else:
+                newer = "leads" if self.leader is not None else "says the same"
                 sentence = (
                     f"{member.server.name} still says that it leads, in term {member.term}; it is stale: "
-                    f"{top.server.name} "
-                    f"leads in term {top.term}."
+                    f"{top.server.name} {newer} in term {top.term}."
                 )
                 step = (
                     f"Mend the network between {member.server.name} and the others; "
@@ -401,7 +401,7 @@ class _Judgement:
                 "Add a server, or remove one.",
             )
 
-    def _judge_server(self, member: _Member, solo: bool) -> None:
+    def _judge_server(self, member: _Member) -> None:
         name, answer, raft = member.server.name, member.answer, member.raft
         if raft is None:
             self._judge_silent(name, answer)
@@ -483,14 +483,12 @@ class _Judgement:
 
     def _judge_alone(self, member: _Member, raft: RaftStatus) -> None:
         name = member.server.name
-        others = len(self.zone.servers) - 1
+        others = _counted(len(self.zone.servers) - 1, "other server")
         if self.leader is not None:
-            sentence = (
-                f"{name} runs solo though the zone has {others} other servers: what it writes diverges from them."
-            )
+            sentence = f"{name} runs solo though the zone has {others}: what it writes diverges from them."
             step = f"Stop oned on {name} at once and rebuild it from a fresh dump of the leader."
         else:
-            sentence = f"{name} runs solo though the zone has {others} other servers, and none of them leads."
+            sentence = f"{name} runs solo though the zone has {others}, and nobody leads."
             step = (
                 f"An unfinished bootstrap: run site.yml again. If the zone was whole before, stop oned on {name} first."
             )
@@ -512,7 +510,7 @@ class _Judgement:
                 self._add(
                     "version_differs",
                     name,
-                    "{} runs OpenNebula {}, {} run {}.".format(name, version, ", ".join(versions[common]), common),
+                    f"{name} runs OpenNebula {version}; on {', '.join(versions[common])} it is {common}.",
                     "Finish the upgrade: bring all front-ends to one version.",
                 )
 
@@ -641,10 +639,14 @@ class _Judgement:
         weight = [item for item in problems if item.severity is not Severity.ADVICE]
         reasons = " ".join(item.sentence for item in weight[:2])
         if len(weight) > 2:
-            reasons += f" ({len(weight) - 2} more problems)"
+            reasons += f" ({_counted(len(weight) - 2, 'more problem')})"
         if not weight:
             return f"{head}: {who}."
         return "{}: {}{}".format(head, who + ". " if who else "", reasons)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:

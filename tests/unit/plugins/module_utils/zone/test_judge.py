@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import random
 from pathlib import Path
 
 import pytest
+from ansible_collections.nebula.ha.plugins.module_utils.report import health_lines
 from ansible_collections.nebula.ha.plugins.module_utils.zone import judge as judge_module
 from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import CODES, Health, Verdict, judge
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import (
@@ -260,6 +262,79 @@ SITUATIONS: dict[str, tuple[list[Answer], list[ExpectedServer], Health, str | No
         None,
         ["no_zone", "server_unreachable", "credentials_refused"],
     ),
+    "upgrades of every kind at once": (
+        [
+            up(0, FOLLOWER, Z5, version="6.10.3"),
+            up(1, FOLLOWER, Z5, version="6.10.4"),
+            up(2, LEADER, Z5, version=None),
+            up(3, FOLLOWER, Z5, version="6.10.4"),
+            down(4),
+        ],
+        [],
+        Health.DEGRADED,
+        "fe3",
+        ["version_differs", "server_unreachable"],
+    ),
+    "solo beside one other": (
+        [up(0, SOLO, Z2, server_id=-1, index=-1), down(1)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "no_leader", "solo_with_others", "server_unreachable", "even_servers"],
+    ),
+    "two old leaders": (
+        [
+            up(0, LEADER, Z5, term=4),
+            up(1, LEADER, Z5, term=5),
+            up(2, LEADER, Z5, term=6),
+            *(up(n, FOLLOWER, Z5, term=6) for n in (3, 4)),
+        ],
+        [],
+        Health.DEGRADED,
+        "fe3",
+        ["two_leaders"],
+    ),
+    "two that claim and none that is followed": (
+        [up(0, LEADER, Z3, term=4), up(1, LEADER, Z3, term=5), up(2, CANDIDATE, Z3, term=6)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_leader", "two_leaders", "candidate"],
+    ),
+    "hosts with names that nobody expects": (
+        [down(0, FailureKind.UNREACHABLE), Answer(endpoint(1), raft(1, FOLLOWER))],
+        [ExpectedServer("fe1", endpoint(0))],
+        Health.NO_SERVICE,
+        None,
+        ["no_zone", "server_unreachable"],
+    ),
+    "an entry that was never asked": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["server_unreachable"],
+    ),
+    "all wrong at once": (
+        [
+            up(0, LEADER, Z5, index=900),
+            up(1, FOLLOWER, Z5, index=700, server_id=7),
+            up(2, FOLLOWER, Z5, index=900, version="6.10.4"),
+            up(3, SOLO, Z5, server_id=-1),
+            Answer(endpoint(4), failure=Failure(FailureKind.CREDENTIALS, "no", 256)),
+        ],
+        expected(4),
+        Health.DEGRADED,
+        "fe1",
+        [
+            "solo_with_others",
+            "wrong_server_id",
+            "credentials_refused",
+            "lagging",
+            "version_differs",
+            "endpoint_unknown",
+        ],
+    ),
     "nobody was asked": ([], [], Health.NO_SERVICE, None, ["no_zone"]),
 }
 
@@ -272,6 +347,28 @@ def test_situation(name: str) -> None:
     assert verdict.healthy == (state is Health.HEALTHY)
     assert verdict.serving == (state is not Health.NO_SERVICE)
     _readable(verdict)
+
+
+def _page(name: str) -> str:
+    """A verdict in full, as a person can check it."""
+    answers, wanted, *_rest = SITUATIONS[name]
+    verdict = judge(answers, wanted)
+    figures = (
+        f"quorum {verdict.quorum}, answering {verdict.answering}, following {verdict.following}, term {verdict.term}, "
+        f"index {verdict.index}, leader {verdict.leader} {verdict.leader_id} {verdict.leader_endpoint}, "
+        f"zone {verdict.zone_id} {verdict.zone_name}, serving {verdict.serving}"
+    )
+    rows = [f"  {row}" for row in (server.as_dict() for server in verdict.servers)]
+    return "\n".join([f"== {name}", *health_lines(verdict.as_dict()), figures, *rows, ""])
+
+
+def test_every_verdict_word_for_word(fixtures: Path) -> None:
+    """Read the differences when this fails; WRITE_VERDICTS=1 writes the file anew once they are meant."""
+    path = fixtures / "verdicts.txt"
+    text = "\n".join(_page(name) for name in SITUATIONS)
+    if os.environ.get("WRITE_VERDICTS"):
+        path.write_text(text)
+    assert text == path.read_text()
 
 
 def test_the_order_of_the_answers_does_not_matter() -> None:
