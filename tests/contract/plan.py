@@ -429,7 +429,7 @@ def wrong_id(z: Runner) -> None:
 
 
 def follow_as(z: Runner, server_id: int) -> None:
-    """The third follows the first under another id. An election meanwhile may give two leaders of one term: then anew."""
+    """The third follows the first under another id; when an election gave two leaders of one term, once more."""
     third = z.number(3)
     z.level([1, 2, 3])
     for attempt in range(3):
