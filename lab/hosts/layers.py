@@ -45,5 +45,6 @@ def unmount(host: Host) -> None:
 def freeze_upper(host: Host, layer: Path) -> None:
     """The host's own layer becomes LAYER; the host gets an empty one. Only while it is unmounted."""
     layer.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(host.folder / "upper", layer)
+    # mv, for where it must copy to another filesystem it keeps owners, whiteouts and overlayfs' own attributes.
+    run(["mv", "--no-target-directory", host.folder / "upper", layer])
     shutil.rmtree(host.folder / "work")
