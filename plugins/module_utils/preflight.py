@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 try:
     import netaddr  # type: ignore[import-untyped]
@@ -500,11 +500,17 @@ def machine_faults(
 ) -> List[Fault]:
     """Every fault of the machines, from what preflight_facts returned on each and the settings of the cloud."""
     faults: List[Fault] = []
+    known = {
+        key
+        for facts in found.values()
+        for key in SECRETS_IN_USE
+        if facts.get("database", {}).get("populated") and facts.get("opennebula", {}).get(key)
+    }
     for name, facts in found.items():
         faults += _system_faults(name, facts, str(settings.get("one_version", "")))
         faults += _room_faults(name, facts, limits)
         faults += _address_of_machine(name, facts, settings.get("addresses", {}).get(name))
-        faults += _foreign_faults(name, facts, settings)
+        faults += _foreign_faults(name, facts, settings, known)
         faults += _standin_faults(name, facts, settings)
     faults += clock_faults(found, limits.clock_tolerance)
     return faults
@@ -560,7 +566,9 @@ def _address_of_machine(name: str, facts: Mapping[str, Any], address: Any) -> Li
     return [Fault("one_address", shown("", address), name, "no interface of the machine has it", fix)]
 
 
-def _foreign_faults(name: str, facts: Mapping[str, Any], settings: Mapping[str, Any]) -> List[Fault]:
+def _foreign_faults(
+    name: str, facts: Mapping[str, Any], settings: Mapping[str, Any], known: AbstractSet[str]
+) -> List[Fault]:
     faults = []
     database = facts.get("database", {})
     nebula = facts.get("opennebula", {})
@@ -577,7 +585,7 @@ def _foreign_faults(name: str, facts: Mapping[str, Any], settings: Mapping[str, 
         faults.append(Fault("OpenNebula", value, name, "this collection did not make it", fix))
     faults += _version_faults(name, str(nebula.get("version") or ""), str(settings.get("one_version", "")))
     if database.get("populated") and nebula.get("ours"):
-        faults += _controller_faults(name, nebula)
+        faults += _controller_faults(name, nebula, known)
     return faults
 
 
@@ -589,14 +597,21 @@ def _version_faults(name: str, installed: str, wanted: str) -> List[Fault]:
     return [Fault("OpenNebula", installed, name, problem, f"set one_version to {release}, or reinstall the machine")]
 
 
-def _controller_faults(name: str, nebula: Mapping[str, Any]) -> List[Fault]:
-    """A zone runs here and the inventory has other secrets: a second controller, or a vault made anew."""
+# What preflight_facts compared: the variable, and where the machine keeps what it uses.
+SECRETS_IN_USE = {
+    "oneadmin_password_fits": ("one_oneadmin_password", "/var/lib/one/.one/one_auth"),
+    "db_password_fits": ("one_db_password", "/etc/one/oned.conf"),
+}
+
+
+def _controller_faults(name: str, nebula: Mapping[str, Any], known: AbstractSet[str]) -> List[Fault]:
+    """A zone runs here and the inventory has other secrets: a second controller, or a vault made anew.
+
+    A secret that fits another front-end of the zone is the zone's: here a file was edited by hand, and is mended.
+    """
     faults = []
-    for key, variable, where in (
-        ("oneadmin_password_fits", "one_oneadmin_password", "/var/lib/one/.one/one_auth"),
-        ("db_password_fits", "one_db_password", "/etc/one/oned.conf"),
-    ):
-        if nebula.get(key) is False:
+    for key, (variable, where) in SECRETS_IN_USE.items():
+        if nebula.get(key) is False and key not in known:
             problem = f"a zone runs there with another one ({where}), and this collection never changes it"
             fix = "use the inventory and the vault of the controller that made the zone"
             faults.append(Fault(variable, "", name, problem, fix))

@@ -346,6 +346,20 @@ def test_a_zone_of_ours_that_runs_has_no_fault() -> None:
     assert of_machine(**ours) == []
 
 
+@pytest.mark.parametrize("key", ["oneadmin_password_fits", "db_password_fits"])
+def test_a_password_edited_by_hand_on_one_of_several_is_no_fault_but_on_all_it_is(key: str) -> None:
+    def named(*fit: bool) -> list[str]:
+        ours = {"database__ours": True, "database__populated": True, "opennebula__ours": True}
+        found = {
+            f"fe{number}": machine(number, **ours, **{f"opennebula__{key}": fits})
+            for number, fits in enumerate(fit, start=1)
+        }
+        return [fault.host or "" for fault in machine_faults(found, SETTINGS) if fault.variable.endswith("password")]
+
+    assert named(True, False, True) == []
+    assert named(False, False) == ["fe1", "fe2"]
+
+
 def test_an_interrupted_first_run_has_no_fault() -> None:
     """Packages are there, with the password that they made up, and no zone yet."""
     half: dict[str, Any] = {
