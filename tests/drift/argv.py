@@ -13,7 +13,7 @@ from pathlib import Path
 class Watch:
     """Looks again and again while the block runs; `seen` holds which secret was caught where, not the secret."""
 
-    def __init__(self, secrets: Sequence[str], pause: float = 0.05) -> None:
+    def __init__(self, secrets: Sequence[str], pause: float = 0.1) -> None:
         """Watch for these; a short or empty secret would be found everywhere."""
         if not secrets or min(map(len, secrets)) < 8:
             raise ValueError("a watch wants secrets of at least 8 characters")
