@@ -72,3 +72,19 @@ def test_a_folder_of_packages(run: Run, root: Path) -> None:
     put(root, "repo/Packages", "Package: opennebula\nVersion: 6.10.5-1\nDescription: no standin\n")
     assert go(run, root, source=str(root / "repo"))["source_is_standin"] is False
     assert go(run, root, source="upstream")["source_is_standin"] is False
+
+
+def test_installed_packages_are_facts_and_others_are_not(
+    run: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "dpkg-query"
+    lines = ("ii  opennebula 6.10.5-1", "rc  mariadb-server 1:10.11.6", "ii  tzdata 2024a")
+    program.write_text("#!/bin/sh\nprintf '%s\\n' " + " ".join(f"'{line}'" for line in lines) + "\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("preflight_facts", root=str(root))
+    assert result["ansible_facts"]["packages"] == {
+        "opennebula": [{"name": "opennebula", "version": "6.10.5-1"}],
+        "tzdata": [{"name": "tzdata", "version": "2024a"}],
+    }
+    assert result["facts"]["opennebula"]["version"] == "6.10.5-1"
