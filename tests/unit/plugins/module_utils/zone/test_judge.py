@@ -466,6 +466,18 @@ def test_a_deleted_leader_that_leads_on_is_named(fixtures: Path) -> None:
     assert problem.next_step.startswith("Stop oned on fe2")
 
 
+def test_a_deleted_follower_is_not_taken_for_a_leader() -> None:
+    verdict = judge([up(0, FOLLOWER, Z2), up(1, FOLLOWER, Z2), up(2, FOLLOWER, Z3), down(3)], expected(4))
+    assert verdict.problems[0].sentence.startswith("No server leads: none of the 2 of 2")
+
+
+def test_of_equal_documents_the_first_asked_counts() -> None:
+    """Three machines that were only installed are three zones of one: the one asked is meant."""
+    fresh = [Answer(endpoint(number), raft(-1, SOLO, 0, -1), EMPTY, "6.10.5") for number in range(3)]
+    assert judge(fresh, expected(3)).leader == "fe1"
+    assert judge(fresh[::-1], expected(3)).leader == "fe3"
+
+
 def test_a_recorded_cut_of_a_leader(fixtures: Path) -> None:
     def read(name: str) -> str:
         return (fixtures / "zone" / name).read_text()
