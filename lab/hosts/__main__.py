@@ -114,3 +114,5 @@ if __name__ == "__main__":
     except LabError as wrong:
         print(wrong, file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit("Interrupted: run it again to do what is missing, or destroy to remove what is there.")

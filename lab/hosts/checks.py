@@ -21,6 +21,7 @@ TOOLS = {
 }
 GIB = 1024**3
 BASE_GIB = 1.0
+HOST_MIB = 400  # a front-end with its database, and room to install it
 HOST_GIB = 1.5
 
 
@@ -32,6 +33,14 @@ def check_root() -> None:
 def space_needed(hosts: int, base: bool) -> float:
     """GiB for HOSTS new hosts, with a new BASE."""
     return hosts * HOST_GIB + (BASE_GIB if base else 0)
+
+
+def memory_available(meminfo: str) -> int:
+    """MiB that new processes can have, out of /proc/meminfo."""
+    for line in meminfo.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return 0
 
 
 def existing(path: Path) -> Path:
@@ -64,11 +73,17 @@ def check_machine(lab: Lab) -> None:
                 raise LabError(
                     f"The lab needs {needed:.1f} GiB under {path} and {free:.1f} GiB are free: free some space."
                 )
+        free_mib = memory_available(Path("/proc/meminfo").read_text())
+        if free_mib < len(missing) * HOST_MIB:
+            raise LabError(
+                f"The lab needs {len(missing) * HOST_MIB} MiB of memory and {free_mib} MiB are free: end something."
+            )
     standing = state.made(lab.name)
     if standing is not None and standing.subnet != lab.subnet:
         raise LabError(
             f"The lab {lab.name} stands in {standing.subnet}, the inventory says {lab.subnet}: destroy it first."
         )
+    network.check_kernel(lab)
     network.check_subnet(lab, state.others(lab.name))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterable
@@ -82,7 +83,7 @@ def start(lab: Lab, host: Host, ways: Groups) -> None:
 def create(lab: Lab, inventory: Path) -> None:
     """All hosts made, started and answering ssh; what is there already stays."""
     ways = groups()
-    with locked(STATE / f".{lab.name}.lock"):
+    with locked(lab.lock):
         lay(lab, inventory)
         missing = [host for host in lab.hosts if state.record(host) is None]
         if missing:
@@ -122,7 +123,7 @@ def destroy(name: str) -> None:
     if lab is None:
         return
     ways = groups()
-    with locked(STATE / f".{name}.lock"):
+    with locked(lab.lock):
         access.close_masters(lab.masters)
         half = [path.name for path in (lab.folder / "hosts").glob("*") if not (path / "host.json").exists()]
         unfinished = [Host(name=left, address=lab.gateway, lab=name) for left in half]
@@ -130,7 +131,8 @@ def destroy(name: str) -> None:
         network.down(lab)
         shutil.rmtree(lab.folder)
         network.restore_forwarding(bool(list(STATE.glob("*/lab.json"))))
-    (STATE / f".{name}.lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            STATE.rmdir()  # stays while it holds another lab
 
 
 def raze(host: Host, ways: Groups) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.hosts.plan import STATE, Host, Lab, LabError
+from lab.hosts.plan import LOCKS, STATE, Host, Lab, LabError
 from lab.hosts.run import locked, run, succeeds
 
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
@@ -72,9 +72,18 @@ def rules(lab: Lab) -> str:
     )
 
 
+def check_kernel(lab: Lab) -> None:
+    try:
+        run(["nft", "--check", "-f", "-"], stdin=rules(lab))
+    except LabError as wrong:
+        raise LabError(
+            f"This machine's kernel refuses address translation, the hosts' way to packages: {wrong}"
+        ) from wrong
+
+
 def up(lab: Lab) -> None:
     """Lay what is missing."""
-    with locked(STATE / ".network.lock"):
+    with locked(LOCKS / "network"):
         if FORWARD.read_text().strip() != "1":
             FORWARD_BEFORE.write_text(FORWARD.read_text())
             FORWARD.write_text("1\n")
@@ -104,7 +113,7 @@ def down(lab: Lab) -> None:
 
 def restore_forwarding(labs_left: bool) -> None:
     """The last lab that goes puts forwarding back as the first one found it."""
-    with locked(STATE / ".network.lock"):
+    with locked(LOCKS / "network"):
         if not labs_left and FORWARD_BEFORE.exists():
             FORWARD.write_text(FORWARD_BEFORE.read_text())
             FORWARD_BEFORE.unlink()

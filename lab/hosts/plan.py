@@ -10,6 +10,7 @@ from pathlib import Path
 
 STATE = Path("/var/lib/nebula-lab")
 CACHE = Path("/var/cache/nebula-lab")
+LOCKS = Path("/run/lock/nebula-lab")
 SNAPSHOTS = CACHE / "snapshots"
 USER = "operator"
 # The kernel cuts interface names at 15 characters, and nspawn puts "vb-" before the machine's name.
@@ -63,6 +64,11 @@ class Lab:
     @property
     def folder(self) -> Path:
         return STATE / self.name
+
+    @property
+    def lock(self) -> Path:
+        """One verb at a time over a lab; outside of its folder, which destroy removes."""
+        return LOCKS / f"lab-{self.name}"
 
     @property
     def repository(self) -> Path:

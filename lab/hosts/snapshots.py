@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.hosts import access, layers, machines, state
 from lab.hosts.cgroups import groups
-from lab.hosts.plan import NAME, SNAPSHOTS, STATE, Lab, LabError
+from lab.hosts.plan import NAME, SNAPSHOTS, Lab, LabError
 from lab.hosts.run import locked, run
 
 # Written by playbooks/secrets.yml; the hosts inside a snapshot know these passwords and no others.
@@ -45,7 +45,7 @@ def take(lab: Lab, inventory: Path, name: str, *, again: bool) -> None:
     """Stop the hosts one after the other, the first of the inventory last; freeze them; start them again if wanted."""
     place = folder(lab, name)
     ways = groups()
-    with locked(STATE / f".{lab.name}.lock"):
+    with locked(lab.lock):
         if complete(place):
             raise LabError(f"There is a snapshot {name} of these hosts already: forget it first, or take another name.")
         records = {host: state.record(host) for host in lab.hosts}
@@ -96,7 +96,7 @@ def restore(lab: Lab, inventory: Path, name: str) -> None:
     if not complete(place):
         known = ", ".join(names(lab)) or "none"
         raise LabError(f"There is no snapshot {name} of these hosts (there is: {known}): take it, or create without.")
-    with locked(STATE / f".{lab.name}.lock"):
+    with locked(lab.lock):
         stacks = {
             host: tuple(map(Path, stack))
             for host, stack in json.loads((place / "snapshot.json").read_text())["hosts"].items()

@@ -108,7 +108,7 @@ def footprint() -> Footprint:
         "cgroups": {path for path, _, _ in os.walk("/sys/fs/cgroup") if "nebula-lab" in path},
         "processes": commands(f"nebula-lab/{NAME}", f"nebula-lab-{NAME}-"),
         "ssh masters": {line for line in commands(f"{FOLDER}/ssh") if line.startswith("ssh: ")},
-        "folders": {str(path) for path in STATE.iterdir()},
+        "folders": {str(path) for path in STATE.glob("*")},
     }
 
 

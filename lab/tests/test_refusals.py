@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import checks, image, network, snapshots, state
+from lab.hosts import checks, image, network, state
 from lab.hosts.inventory import read_lab
 from lab.hosts.plan import Lab, LabError, make_lab
 
@@ -20,7 +20,7 @@ Usage = namedtuple("Usage", "total used free")
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A lab whose state lies in a scratch folder, on a machine that could hold it."""
-    for module in (checks, state, snapshots):
+    for module in (checks, state):
         monkeypatch.setattr(module, "STATE", tmp_path / "state")
     for module in (checks, image):
         monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
@@ -29,6 +29,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setattr(shutil, "which", lambda tool: f"/usr/bin/{tool}")
     monkeypatch.setattr(checks, "filesystems", lambda: {"overlay"})
     monkeypatch.setattr(network, "check_subnet", lambda lab, others: None)
+    monkeypatch.setattr(network, "check_kernel", lambda lab: None)
+    monkeypatch.setattr(checks, "memory_available", lambda meminfo: 8192)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 100 * 1024**3))
     return make_lab("lab", "10.213.92.0/24", {"one1": "10.213.92.11", "one2": "10.213.92.12"})
 
@@ -64,6 +66,23 @@ def test_too_little_space(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 2 * 1024**3))
     assert "needs 4.0 GiB" in refusal(lab)
     assert "2.0 GiB are free" in refusal(lab)
+
+
+def test_too_little_memory(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "memory_available", lambda meminfo: 799)
+    assert "needs 800 MiB of memory and 799 MiB are free" in refusal(lab)
+
+
+def test_free_memory_is_what_can_be_had() -> None:
+    assert checks.memory_available("MemTotal: 4096000 kB\nMemFree: 1024 kB\nMemAvailable:    2048000 kB\n") == 2000
+
+
+def test_a_kernel_without_address_translation(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_nat(lab: Lab) -> None:
+        raise LabError("This machine's kernel refuses address translation.")
+
+    monkeypatch.setattr(network, "check_kernel", no_nat)
+    assert "address translation" in refusal(lab)
 
 
 def test_a_lab_that_stands_elsewhere(lab: Lab, tmp_path: Path) -> None:
