@@ -56,6 +56,10 @@ build: tools ## the collection as a tarball, installed and syntax-checked in a s
 test-all: test ## make test, then the contract of the stand-in and ansible-test sanity
 	@$(MAKE) contract sanity
 
+.PHONY: bench
+bench: test-tools ## the figures of the README; ROUNDS=3
+	@python tools/bench.py $(ROUNDS)
+
 .PHONY: docs
 docs: tools ## tables of variables in the roles' READMEs, from their argument specs
 	@PYTHONPATH=. python tools/role_docs.py

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 STATE = Path("/var/lib/nebula-lab")
-CACHE = Path("/var/cache/nebula-lab")
+# Elsewhere for a measurement that starts without anything built.
+CACHE = Path(os.environ.get("NEBULA_LAB_CACHE", "/var/cache/nebula-lab"))
 LOCKS = Path("/run/lock/nebula-lab")
 SNAPSHOTS = CACHE / "snapshots"
 USER = "operator"

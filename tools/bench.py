@@ -1,0 +1,69 @@
+"""The figures of the README: a zone from a clean clone, a second run, and how long a fault is felt.
+
+    python tools/bench.py [ROUNDS]
+
+A round clones this checkout's last commit and starts with no base image and no package of ours; the caches of apt and
+pip are the machine's own. The lab must not exist: it is made and destroyed in every round.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURE = re.compile(r"^.*\b(?:back after|writes acknowledged).*$", re.MULTILINE)
+
+
+def timed(command: list[str], cwd: Path, environment: dict[str, str]) -> float:
+    """Seconds that a command takes; one that fails ends the measurement."""
+    start = time.monotonic()
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    seconds = time.monotonic() - start
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed after {seconds:.0f} s, so there is no figure:\n{done.stdout}")
+    return seconds
+
+
+def lab_round() -> tuple[float, float]:
+    """Seconds of `make lab` from a clean clone, and of a second one."""
+    with tempfile.TemporaryDirectory(prefix="nebula-bench-") as scratch:
+        clone = Path(scratch) / "clone"
+        environment = {**os.environ, "NEBULA_LAB_CACHE": f"{scratch}/cache"}
+        timed(["git", "clone", "--quiet", str(ROOT), str(clone)], ROOT, environment)
+        try:
+            return timed(["make", "lab"], clone, environment), timed(["make", "lab"], clone, environment)
+        finally:
+            timed(["make", "lab-destroy"], clone, environment)
+
+
+def line(what: str, seconds: list[float]) -> str:
+    """A row: median, and what it is the median of."""
+    return f"{what:<42} {statistics.median(seconds):6.0f} s  (of {', '.join(f'{one:.0f}' for one in seconds)})"
+
+
+def main(rounds: int) -> int:
+    """Measure, and print one line a figure."""
+    first, again = zip(*(lab_round() for _ in range(rounds)), strict=True)
+    print(line("make lab, clean clone", list(first)), flush=True)
+    print(line("make lab, everything there", list(again)), flush=True)
+    # `default` leaves the snapshot from which the faults start.
+    steps = [sys.executable, "tools/test.py", "molecule-default", "molecule-faults"]
+    print(f"{'the scenarios default and faults':<42} {timed(steps, ROOT, dict(os.environ)):6.0f} s")
+    figures = FIGURE.findall((ROOT / "tests/output/molecule-faults.log").read_text(encoding="utf-8"))
+    if not figures:
+        sys.exit("tests/output/molecule-faults.log holds no figure: see there why the scenario printed none.")
+    print("\n".join(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3))
