@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -21,7 +23,7 @@ def play(name: str, *tasks: Mapping[str, object], hosts: str = "all") -> dict[st
     return {"name": name, "hosts": hosts, "connection": "local", "gather_facts": False, "tasks": list(tasks)}
 
 
-def run(folder: Path, plays: list[dict[str, object]], *arguments: str) -> tuple[int, str]:
+def prepared(folder: Path, plays: list[dict[str, object]], *arguments: str) -> tuple[list[str], dict[str, str]]:
     playbook = folder / "play.yml"
     playbook.write_text(yaml.safe_dump(plays, sort_keys=False), encoding="utf-8")
     environment = {
@@ -32,15 +34,29 @@ def run(folder: Path, plays: list[dict[str, object]], *arguments: str) -> tuple[
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
     }
-    command = [
-        str(Path(sys.executable).with_name("ansible-playbook")),
-        "--inventory",
-        "ob1,ob2",
-        *arguments,
-        str(playbook),
-    ]
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    return [program, "--inventory", "ob1,ob2", *arguments, str(playbook)], environment
+
+
+def run(folder: Path, plays: list[dict[str, object]], *arguments: str) -> tuple[int, str]:
+    command, environment = prepared(folder, plays, *arguments)
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
+
+
+def run_on_terminal(folder: Path, plays: list[dict[str, object]]) -> str:
+    """What a terminal receives, escape sequences included."""
+    command, environment = prepared(folder, plays)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, env=environment, cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        received = b""
+        with contextlib.suppress(OSError):  # how a terminal whose program has ended says so
+            while chunk := os.read(ours, 4096):
+                received += chunk
+        assert process.wait(timeout=60) == 0
+    os.close(ours)
+    return received.decode()
 
 
 def test_a_phase_has_number_name_time_and_changes() -> None:
@@ -146,3 +162,14 @@ def test_check_mode_is_announced(tmp_path: Path) -> None:
     assert text.startswith("Check mode: nothing is changed")
     assert "would change 2 on 2 hosts" in text
     assert not (tmp_path / "file").exists()
+
+
+def test_a_terminal_shows_the_running_task_and_keeps_only_the_phase(tmp_path: Path) -> None:
+    say = {"name": "Tell it", "ansible.builtin.debug": {"msg": "The zone is healthy."}}
+    text = run_on_terminal(tmp_path, [play("Health", say)])
+    assert "\r\033[K[1/1] Health - Tell it (0 s)" in text
+    # What stays on a line is what was written after its last return to the line's start
+    stays = [line.rstrip("\r").split("\r\033[K")[-1] for line in text.split("\n")]
+    assert re.fullmatch(r"\[1/1\] Health \.+ +\d+\.\d s  nothing changed", stays[0])
+    assert re.fullmatch(r"1 phase in \d+\.\d s, nothing changed", stays[1])
+    assert stays[2:] == ["The zone is healthy.", ""]
