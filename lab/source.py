@@ -118,7 +118,8 @@ def publish(lab: Lab, choice: Choice) -> None:
     if choice.kind == "folder":
         publish_folder(Path(choice.origin), lab.repository, origin="OpenNebula")
     elif choice.kind == "standin":
-        publish_folder(standin(), lab.repository, origin="OpenNebula stand-in (test double, NOT OpenNebula)")
+        with locked(CACHE / ".standin.lock"):  # nobody may replace what we copy
+            publish_folder(standin(), lab.repository, origin="OpenNebula stand-in (test double, NOT OpenNebula)")
 
 
 def fingerprint(paths: Iterable[Path], base: Path) -> str:
@@ -137,14 +138,13 @@ def standin() -> Path:
         if path.is_file() and "__pycache__" not in path.parts and "tests" not in path.relative_to(base).parts
     ]
     folder = CACHE / f"standin-{fingerprint(sources, base)[:12]}"
-    with locked(CACHE / ".standin.lock"):
-        if not folder.exists():
-            for old in CACHE.glob("standin-*"):
-                shutil.rmtree(old)
-            part = folder.with_suffix(".part")
-            part.mkdir(parents=True)
-            run([sys.executable, "-m", "lab.standin.packages", part], cwd=CHECKOUT)
-            part.rename(folder)
+    if not folder.exists():
+        for old in CACHE.glob("standin-*"):
+            shutil.rmtree(old)
+        part = folder.with_suffix(".part")
+        part.mkdir(parents=True)
+        run([sys.executable, "-m", "lab.standin.packages", part], cwd=CHECKOUT)
+        part.rename(folder)
     return folder
 
 
