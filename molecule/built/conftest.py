@@ -20,7 +20,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tarball = next(folder.glob("nebula-ha-*.tar.gz"))
     tree = folder / "collections"
     # The dependencies are at hand, not at Galaxy.
-    command = [*galaxy, "install", "--offline", "--no-deps", f"--collections-path={tree}", str(tarball)]
+    command = [*galaxy, "install", "--force", "--offline", "--no-deps", f"--collections-path={tree}", str(tarball)]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     for path in (ROOT / ".cache" / "collections" / "ansible_collections").iterdir():
         if path.is_dir() and path.name != "nebula":
