@@ -89,7 +89,9 @@ def main(arguments: list[str]) -> None:
         if chosen.from_snapshot:
             snapshots.restore(lab, chosen.inventory, chosen.from_snapshot)
         machines.lay(lab, chosen.inventory)
-        source.publish(lab, source.settle(lab, lab.source))
+        choice = source.settle(lab, lab.source)
+        if not chosen.from_snapshot:  # it brings the packages, and their key, that its hosts were made from
+            source.publish(lab, choice)
         machines.create(lab, chosen.inventory)
     elif chosen.verb == "destroy":
         machines.destroy(lab.name)
