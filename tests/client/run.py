@@ -42,7 +42,7 @@ class Client:
         self._plan = plan
         self._log = log
         self._lock = threading.Lock()
-        self._written: list[tuple[float, int]] = []  # when acknowledged, which document
+        self._first: tuple[float, int] | None = None  # when acknowledged, which document
 
     def run(self) -> None:
         """Write and read until the end."""
@@ -89,17 +89,17 @@ class Client:
         answer = call(endpoint, "one.document.allocate", arguments, self._plan.timeout)
         if answer.outcome == "acknowledged" and isinstance(answer.payload, int):
             with self._lock:
-                self._written.append((time.time(), answer.payload))
+                self._first = self._first or (time.time(), answer.payload)
         return name, answer
 
     def _read(self, endpoint: str, _name: str) -> tuple[str, Answer] | None:
-        """Read the newest document that every server had time to get: a follower may be a moment behind."""
+        """Read the run's first document, which every server has: a refusal means no service, not a server behind."""
         with self._lock:
-            old = [document for since, document in self._written[-50:] if since < time.time() - REPLICATES_WITHIN]
-        if not old:
+            since, document = self._first or (float("inf"), -1)
+        if since > time.time() - REPLICATES_WITHIN:
             return None
-        arguments = (self._plan.session, old[-1], False)
-        return f"document {old[-1]}", call(endpoint, "one.document.info", arguments, self._plan.timeout)
+        arguments = (self._plan.session, document, False)
+        return f"document {document}", call(endpoint, "one.document.info", arguments, self._plan.timeout)
 
     def _note(self, entry: Call) -> None:
         with self._lock:
