@@ -24,6 +24,8 @@ def missing(scenario: Path, step: str) -> str | None:
     if action == "verify":
         folder = scenario / (argument or "tests")
         return None if list(folder.glob("**/test_*.py")) else f"{step}: no test_*.py under {folder}"
+    if action == "side_effect" and not (scenario / "side_effect.yml").exists():
+        return f"{step}: without {scenario}/side_effect.yml molecule skips every side effect, named ones too, and succeeds"
     if action in {"converge", "side_effect", "prepare"}:
         playbook = scenario / (argument or f"{action}.yml")
         return None if playbook.exists() else f"{step}: no playbook {playbook}"
@@ -49,5 +51,9 @@ def test_a_missing_folder_is_seen(tmp_path: Path) -> None:
     assert missing(tmp_path, "verify after_kill")
     (tmp_path / "after_kill" / "test_zone.py").touch()
     assert missing(tmp_path, "verify after_kill") is None
-    assert missing(tmp_path, "side_effect cut.yml")
+    (tmp_path / "cut.yml").touch()
+    assert "skips" in (missing(tmp_path, "side_effect cut.yml") or "")
+    (tmp_path / "side_effect.yml").touch()
+    assert missing(tmp_path, "side_effect cut.yml") is None
+    assert missing(tmp_path, "side_effect mend.yml")
     assert missing(tmp_path, "destroy") is None
