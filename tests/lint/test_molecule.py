@@ -25,7 +25,7 @@ def missing(scenario: Path, step: str) -> str | None:
         folder = scenario / (argument or "tests")
         return None if list(folder.glob("**/test_*.py")) else f"{step}: no test_*.py under {folder}"
     if action == "side_effect" and not (scenario / "side_effect.yml").exists():
-        return f"{step}: without {scenario}/side_effect.yml molecule skips every side effect, named ones too, and succeeds"
+        return f"{step}: without {scenario}/side_effect.yml molecule skips all side effects and succeeds"
     if action in {"converge", "side_effect", "prepare"}:
         playbook = scenario / (argument or f"{action}.yml")
         return None if playbook.exists() else f"{step}: no playbook {playbook}"
