@@ -186,6 +186,12 @@ def _complete(members: Sequence[Member], best: Member) -> Plan:
             ready += 1
             plan.start.append(member.name)
             plan.why.append(f"{member.name} does not answer (its unit is {member.unit}): it is started.")
+        elif member.populated and member.running is not None and member.running.server_id == SOLO:
+            plan.refuse.append(
+                f"{member.name} runs solo although it is server {entry.id} of the zone: it may hold writes that no "
+                "other server has, and a fresh copy would lose them. Stop its oned, keep a dump of its database, drop "
+                "that database, and run this again: it then gets the leader's."
+            )
         else:
             plan.join.append({"name": member.name, "kind": "again", "id": entry.id})
             plan.why.append(f"{member.name} {_wrong(member, entry)}: it gets a fresh copy of the leader's database.")
@@ -206,8 +212,6 @@ def _complete(members: Sequence[Member], best: Member) -> Plan:
 
 
 def _wrong(member: Member, entry: ZoneServer) -> str:
-    if member.running is not None and member.running.server_id == SOLO:
-        return f"runs solo although it is server {entry.id} of the zone, so its database may differ"
     if member.running is not None:
         return f"runs as server {member.running.server_id}, but its endpoint is that of server {entry.id}"
     if not member.populated:

@@ -106,6 +106,8 @@ seconds:
   type: float
 """
 
+import fcntl
+import glob
 import os
 import re
 import subprocess
@@ -119,6 +121,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.oned_conf import ConfErr
 UNIT = "opennebula.service"
 STOPPED = ("inactive", "failed")
 COMPLETE = b"-- Dump completed"
+SCRATCH = "nebula-ha-clone-"
 
 
 class CloneError(Exception):
@@ -259,15 +262,26 @@ def clone(module: AnsibleModule) -> Dict[str, Any]:
     refuse_running(module)
     if module.check_mode:
         return {"index": None, "bytes": None, "seconds": None}
+    with open(params["config"], encoding="utf-8") as turn:
+        # A run that was killed may have left its copy at work: what it does is over before this one begins.
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return replace(module, values, database)
+
+
+def replace(module: AnsibleModule, values: Dict[str, str], database: str) -> Dict[str, Any]:
+    """Dump, load and see what came; this is the only copy under way."""
+    params = module.params
 
     def find(name: str) -> str:
         return str(module.get_bin_path(name, required=True))
 
     start = time.monotonic()
+    for left in glob.glob(os.path.join(glob.escape(params["scratch"]), f"{SCRATCH}*.sql")):
+        os.unlink(left)
     remote = ssh_command(params["user"], params["source"], remote_command(database), os.geteuid() == 0, find)
     client = [find("mariadb"), f"--socket={params['socket']}"]
     # mkstemp makes it with mode 0600: it holds the zone's credentials.
-    descriptor, path = tempfile.mkstemp(prefix="nebula-ha-", suffix=".sql", dir=params["scratch"])
+    descriptor, path = tempfile.mkstemp(prefix=SCRATCH, suffix=".sql", dir=params["scratch"])
     os.close(descriptor)
     try:
         dump(remote, defaults_file(values), path, params["source"], params["timeout"])

@@ -142,12 +142,21 @@ def test_an_id_edited_by_hand_under_a_running_server_is_put_back() -> None:
     assert not result.join
 
 
-def test_a_member_that_runs_solo_gets_a_fresh_copy() -> None:
+def test_what_a_member_wrote_alone_is_not_copied_over_silently() -> None:
     found = [healthy(rank) for rank in range(3)]
     found[1].update(server_id=-1, running={"server_id": -1, "state": "solo", "term": 0})
     result = plan(found)
-    assert result.join == [{"name": "fe2", "kind": "again", "id": 1}]
+    assert len(result.refuse) == 1
+    assert "fe2 runs solo although it is server 1 of the zone" in result.refuse[0]
+    assert not result.join
     assert not result.ids
+
+
+def test_a_member_whose_database_was_dropped_gets_a_fresh_copy() -> None:
+    found = [*(healthy(rank) for rank in range(2)), fresh(2)]
+    result = plan(found)
+    assert result.join == [{"name": "fe3", "kind": "again", "id": 2}]
+    assert not result.refuse
 
 
 def test_a_member_that_runs_as_another_gets_a_fresh_copy() -> None:

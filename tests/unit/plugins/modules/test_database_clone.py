@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,22 @@ def test_what_goes_wrong_is_said_and_nothing_is_left(
     result = run("database_clone", **machine.arguments(servers[1]))
     assert result["failed"] and words in result["msg"], result
     assert PASSWORD not in str(result)
+    assert list(machine.scratch.iterdir()) == []
+
+
+@needs_mariadb
+def test_one_copy_at_a_time_and_a_killed_one_leaves_nothing(
+    run: Run, servers: tuple[Server, Server], machine: Machine
+) -> None:
+    (machine.scratch / "nebula-ha-clone-killed.sql").write_text("half a dump")
+    with ThreadPoolExecutor() as threads, machine.config.open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        second = threads.submit(run, "database_clone", **machine.arguments(servers[1]))
+        with pytest.raises(TimeoutError):
+            second.result(timeout=2)
+        assert not machine.seen.exists(), "the peer was asked while another copy was under way"
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        assert second.result(timeout=60)["index"] == 42
     assert list(machine.scratch.iterdir()) == []
 
 
