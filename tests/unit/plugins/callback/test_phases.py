@@ -145,7 +145,7 @@ def test_batches_of_a_serial_play_are_one_phase(tmp_path: Path, serial: int) -> 
     status, text = run(tmp_path, [one])
     assert status == 0
     assert len(re.findall(r"^\[1/1\] Rolling \.+", text, re.MULTILINE)) == 1
-    assert text.endswith("on ob1\non ob2\n")
+    assert sorted(text.splitlines()[-2:]) == ["on ob1", "on ob2"]  # hosts of one batch answer in any order
 
 
 def test_unreachable_hosts_are_named(tmp_path: Path) -> None:
