@@ -68,6 +68,10 @@ def lab() -> Iterator[Step]:
     yield Step("lab", pytest("lab/tests"))
 
 
+def contract() -> Iterator[Step]:
+    yield Step("contract", python("-m", "tests.contract"))
+
+
 def molecule() -> Iterator[Step]:
     # The scenario `default` leaves the snapshot that the others start from
     scenarios = (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
@@ -75,7 +79,7 @@ def molecule() -> Iterator[Step]:
         yield Step(f"molecule-{scenario}", ["molecule", "test", "--scenario-name", scenario])
 
 
-SUITES = {"lint": lint, "unit": unit, "standin": standin, "lab": lab, "molecule": molecule}
+SUITES = {"lint": lint, "unit": unit, "standin": standin, "lab": lab, "contract": contract, "molecule": molecule}
 
 
 def existing(*paths: str) -> list[str]:
