@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
 from ansible_collections.nebula.ha.plugins.module_utils.preflight import (
     GROUP,
     VARIABLES,
@@ -46,7 +47,7 @@ class ActionModule(ActionBase):
                     values[variable] = own[variable]
                 elif variable == "one_address":
                     # Its default is an expression of the host's own variables.
-                    values[variable] = own.get("ansible_host") or name
+                    values[variable] = host_address(name, own)
                 elif variable in variables:
                     values[variable] = self._templar.template(variables[variable])
             except AnsibleError as error:

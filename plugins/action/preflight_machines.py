@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
 from ansible_collections.nebula.ha.plugins.module_utils.preflight import Limits, machine_faults, report
 
 
@@ -43,15 +44,10 @@ class ActionModule(ActionBase):
             for name in ("one_version", "one_source", "one_allow_standin", "one_db_name")
             if name in variables
         }
-        settings["addresses"] = {name: self._address(name, variables) for name in found}
+        settings["addresses"] = {name: host_address(name, variables["hostvars"][name]) for name in found}
         limits = Limits(args["memory_mb"], args["disk_mb"], args["clock_tolerance"])
         faults = machine_faults(found, settings, limits)
         result.update(changed=False, faults=[fault.as_dict() for fault in faults])
         if faults:
             result.update(failed=True, msg=report(faults, "The machines cannot be front-ends"))
         return result
-
-    @staticmethod
-    def _address(name: str, variables: dict[str, Any]) -> str:
-        own = variables["hostvars"][name]
-        return str(own.get("one_address") or own.get("ansible_host") or name)

@@ -44,6 +44,7 @@ _value:
 
 from typing import Any, Callable, Dict, Iterable, List, Mapping
 
+from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
 from ansible_collections.nebula.ha.plugins.module_utils.zone.client import endpoint_url
 
 
@@ -51,12 +52,9 @@ def zone_endpoints(
     names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], port: Any = 2633
 ) -> List[Dict[str, str]]:
     """Name and endpoint of each."""
-    servers = []
-    for name in names:
-        known = hostvars[name]
-        address = known.get("one_address") or known.get("ansible_host") or name
-        servers.append({"name": str(name), "endpoint": endpoint_url(str(address), int(port))})
-    return servers
+    return [
+        {"name": str(name), "endpoint": endpoint_url(host_address(name, hostvars[name]), int(port))} for name in names
+    ]
 
 
 class FilterModule:

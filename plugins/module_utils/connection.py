@@ -1,7 +1,7 @@
 # Copyright: Nebula HA contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the zone's modules share: the parameters of the connection. The counterpart of doc_fragments/connection.py."""
+"""How a zone is reached: the modules' connection parameters (doc_fragments/connection.py) and a host's address."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ def expected_spec() -> Dict[str, Any]:
 def expected_from(params: Mapping[str, Any]) -> List[ExpectedServer]:
     """The servers that the inventory expects, from a module's parameters."""
     return [ExpectedServer(item["name"], item["endpoint"]) for item in params["servers"]]
+
+
+def host_address(name: str, own: Mapping[str, Any]) -> str:
+    """Where the servers reach a host, from its own variables: roles/one says the same as the default of one_address."""
+    return str(own.get("one_address") or own.get("ansible_host") or name)
 
 
 def first_endpoint(params: Mapping[str, Any]) -> str:
