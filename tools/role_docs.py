@@ -1,4 +1,4 @@
-"""Writes the table of variables into every role's README from its argument spec: one text, two places."""
+"""Writes the tables of every role's README: variables from its argument spec, ports from module_utils/ports.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,22 @@ from typing import Any
 
 import yaml
 
+from plugins.module_utils import ports
+
 ROOT = Path(__file__).resolve().parent.parent
-HEADING = "## Variables"
+LISTENS = {
+    ports.ALL: "all addresses",
+    ports.OWN: "`one_address`",
+    ports.FLOATING: "`one_floating_address`, else `one_address`",
+    ports.LOOPBACK: "127.0.0.1",
+    ports.YIELDING: "all addresses; `one_address` where the machine is a balancer",
+    ports.OUTSIDE: "not a machine of this cloud",
+}
+SOURCES = {
+    ports.ITSELF: "this machine",
+    ports.USERS: "users",
+    ports.CONTROLLER: "the controller",
+}
 
 
 def options(role: Path) -> dict[str, dict[str, Any]]:
@@ -40,18 +54,41 @@ def table(role: Path) -> str:
         f"| `{name}` | {default(option)} | {sentence(option['description'])} |"
         for name, option in options(role).items()
     ]
-    return "\n".join(["| Variable | Default | Meaning |", "|---|---|---|", *rows])
+    return "\n".join(["| Variable | Default | Meaning |", "|---|---|---|", *rows]) if rows else "None."
+
+
+def port_number(port: ports.Port) -> str:
+    if port.number is None:
+        return ", ".join(port.protocols)
+    last = f"-{port.last}" if port.last else ""
+    variable = f" (`{port.variable}`)" if port.variable else ""
+    return f"{port.number}{last}/{', '.join(port.protocols)}{variable}"
+
+
+def port_table(role: Path) -> str:
+    heading = ["| Port | Service | Listens on | From | For |", "|---|---|---|---|---|"]
+    rows = [
+        f"| {port_number(port)} | {port.service} | {LISTENS[port.listens]} "
+        f"| {', '.join(SOURCES.get(source, f'`{source}`') for source in port.sources)} | {port.purpose} |"
+        for port in ports.PORTS
+        if port.role == role.name
+    ]
+    return "\n".join([*heading, *rows]) if rows else "None."
+
+
+def replaced(readme: str, heading: str, body: str) -> str:
+    """The README with this section as given; one without it gets it at its end."""
+    if not re.search(rf"^{heading}$", readme, re.MULTILINE):
+        return f"{readme.rstrip()}\n\n{heading}\n\n{body}\n"
+    head, rest = re.split(rf"^{heading}\n", readme, maxsplit=1, flags=re.MULTILINE)
+    following = re.search(r"^## ", rest, re.MULTILINE)
+    tail = f"\n{rest[following.start() :]}" if following else ""
+    return f"{head}{heading}\n\n{body}\n{tail}"
 
 
 def rendered(readme: str, role: Path) -> str:
-    """The README with its section Variables as the spec has it; a README without one gets it at its end."""
-    body = table(role) if options(role) else "None."
-    if not re.search(rf"^{HEADING}$", readme, re.MULTILINE):
-        return f"{readme.rstrip()}\n\n{HEADING}\n\n{body}\n"
-    head, rest = re.split(rf"^{HEADING}\n", readme, maxsplit=1, flags=re.MULTILINE)
-    following = re.search(r"^## ", rest, re.MULTILINE)
-    tail = f"\n{rest[following.start() :]}" if following else ""
-    return f"{head}{HEADING}\n\n{body}\n{tail}"
+    """The README with its sections Variables and Ports as spec and table of ports have them."""
+    return replaced(replaced(readme, "## Variables", table(role)), "## Ports", port_table(role))
 
 
 def roles() -> list[Path]:

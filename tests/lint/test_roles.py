@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A role's argument spec equals its defaults key by key, and its README shows the same table."""
+"""A role's argument spec equals its defaults key by key, and its README shows the same table and its ports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from plugins.module_utils import ports
 from tools import role_docs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,11 +58,44 @@ def test_the_spec_says_what_the_defaults_say(role: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_the_readme_has_the_table_of_the_spec(role: Path) -> None:
+def test_the_readme_has_the_tables_of_variables_and_ports(role: Path) -> None:
     readme = role / "README.md"
     assert readme.exists(), f"{role.name} has no README.md"
     text = readme.read_text(encoding="utf-8")
     assert text == role_docs.rendered(text, role), f"{role.name}: run make docs"
+
+
+def numbers(defaults: dict[str, Any]) -> dict[str, int]:
+    """The ports among the variables of a role."""
+    return {name: value for name, value in defaults.items() if name.endswith("_port") and isinstance(value, int)}
+
+
+def unlisted(role: str, defaults: dict[str, Any]) -> list[str]:
+    """Ports of a role's defaults that the table of ports does not have as they are."""
+    listed = {(port.variable, port.number) for port in ports.PORTS if role in {"one", port.role}}
+    known = {number for _variable, number in listed}
+    return [
+        name
+        for name, value in numbers(defaults).items()
+        if (name, value) not in listed and (role == "one" or value not in known)
+    ]
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_port_of_a_role_stands_in_the_table(role: Path) -> None:
+    assert unlisted(role.name, load(role / "defaults" / "main.yml")) == []
+
+
+def test_a_port_that_the_table_lacks_is_seen() -> None:
+    assert unlisted("one", {"one_rpc_port": 2633, "one_web_port": 444}) == ["one_web_port"]
+    assert unlisted("balancer", {"balancer_admin_port": 9999, "balancer_redirect_port": 80}) == ["balancer_admin_port"]
+
+
+def test_the_table_names_no_variable_that_is_not_there() -> None:
+    defaults = load(ROOT / "roles" / "one" / "defaults" / "main.yml")
+    for role in ROLES:
+        defaults |= load(role / "defaults" / "main.yml")
+    assert {port.variable for port in ports.PORTS if port.variable} <= set(defaults)
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role.name != "one"], ids=lambda role: role.name)
