@@ -4,7 +4,7 @@ LAB = .venv/bin/python -m lab.hosts
 LAB_NEEDS = lab/bootstrap && $(MAKE) run-tools
 
 .PHONY: lab
-lab: ## three front-ends on this machine, deployed and healthy
+lab: ## the whole cloud on this machine, deployed and healthy
 	@$(LAB_NEEDS)
 	@.venv/bin/python -m lab.up --inventory $(LAB_INVENTORY)
 

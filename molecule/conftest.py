@@ -54,14 +54,14 @@ def frontends(lab: Lab) -> dict[str, Host]:
         host.name: testinfra.get_host(
             f"ssh://{USER}@{host.address}", sudo=True, ssh_identity_file=str(lab.key), ssh_extra_args=options
         )
-        for host in lab.hosts
+        for host in lab.of("frontends")
     }
 
 
 @pytest.fixture(scope="session")
 def endpoints(lab: Lab) -> dict[str, str]:
     """Where each front-end's oned answers."""
-    return {host.name: f"http://{host.address}:2633/RPC2" for host in lab.hosts}
+    return {host.name: f"http://{host.address}:2633/RPC2" for host in lab.of("frontends")}
 
 
 @pytest.fixture(scope="session")

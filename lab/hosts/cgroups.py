@@ -12,8 +12,14 @@ from pathlib import Path
 from lab.hosts.plan import Host, LabError
 from lab.hosts.run import run, succeeds, wait_for
 
-# nspawn and the systemd inside need the tracking ones; freezer is for freeze, pids and memory bound a runaway host.
-V1 = ("name=systemd", "freezer", "pids", "memory")
+# nspawn and the systemd inside need the tracking ones; freezer is for freeze, pids and memory bound a runaway host,
+# cpu and cpuacct are what a hypervisor shares out among its guests.
+V1 = ("name=systemd", "freezer", "pids", "memory", "cpu", "cpuacct")
+# The lab's weight against one busy process of this machine: a real oned whose drivers start too slowly gives up.
+CPU_SHARES = 8192
+# What a server has and a container has not: FUSE mounts the share, tun gives guests a network. Never /dev/kvm: how
+# guests run here is for the product to find out.
+DEVICES = ("/dev/fuse", "/dev/net/tun")
 
 
 def mounted(mountinfo: str) -> dict[str, Path]:
@@ -86,6 +92,7 @@ def nspawn(host: Host, repository: Path) -> list[str]:
         # The hosts live as long as this machine runs: waiting for its disk at every write proves nothing here.
         "--suppress-sync=yes",
         f"--bind-ro={repository}:/srv/one-repo",
+        *(f"--bind={device}" for device in DEVICES),
     ]
 
 
@@ -177,7 +184,8 @@ class OwnGroups(Groups):
 
     def _all(self, host: Host) -> list[Path]:
         order = sorted(self.hierarchies, key=lambda name: (name != "freezer", name != ""))
-        return [self.hierarchies[name] / "nebula-lab" / host.lab / host.name for name in order]
+        trees = dict.fromkeys(self.hierarchies[name] for name in order)  # cpu and cpuacct are often one
+        return [tree / "nebula-lab" / host.lab / host.name for tree in trees]
 
     def folders(self, host: Host) -> list[Path]:
         return [folder for folder in self._all(host) if folder.exists()]
@@ -186,6 +194,8 @@ class OwnGroups(Groups):
         groups = self._all(host)
         for group in groups:
             wait_for(lambda group=group: _made(group), 5, f"{group} cannot be made.", every=0)  # type: ignore[misc]
+        if "cpu" in self.hierarchies:
+            (self.hierarchies["cpu"] / "nebula-lab" / "cpu.shares").write_text(f"{CPU_SHARES}\n")
         # The shell enters every group before it becomes nspawn, so that no process of the machine is ever outside.
         enter = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1/cgroup.procs"; shift; n=$((n-1)); done; exec "$@"'
         arguments: Sequence[str | Path] = [

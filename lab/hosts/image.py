@@ -34,7 +34,22 @@ PACKAGES = (
     "systemd",
     "systemd-sysv",
 )
-RECIPE = 2  # raise it when build() changes what it makes
+RECIPE = 3  # raise it when build() changes what it makes
+# nspawn mounts cgroup v1 for reading only, and a hypervisor shares the processor out among its guests' groups.
+CPU_GROUPS = """\
+[Unit]
+Description=Control groups of the processor for guests
+ConditionPathIsMountPoint=/sys/fs/cgroup/cpu
+DefaultDependencies=no
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=mount -o remount,bind,rw /sys/fs/cgroup/cpu
+
+[Install]
+WantedBy=sysinit.target
+"""
 # Where apt looks and what it believes; the rest of the machine's configuration is its own business.
 CARRIED = re.compile(r"Acquire::((http|https)::.*|ForceIPv[46]|Retries|Check-Valid-Until|Check-Date|Languages.*)$")
 
@@ -183,7 +198,9 @@ def prepare(root: Path, apt: Apt) -> None:
         # One key is enough for a host that lives an hour, and an RSA one costs seconds to make.
         "PermitRootLogin no\nPasswordAuthentication no\nUseDNS no\nHostKey /etc/ssh/ssh_host_ed25519_key\n"
     )
-    run(["chroot", root, "systemctl", "enable", "--quiet", "systemd-networkd.service", "ssh.service"])
+    (root / "etc/systemd/system/lab-cpu-groups.service").write_text(CPU_GROUPS)
+    services = ("systemd-networkd.service", "ssh.service", "lab-cpu-groups.service")
+    run(["chroot", root, "systemctl", "enable", "--quiet", *services])
     # Nobody waits for it in a lab, and it delays every boot by its timers.
     run(
         [

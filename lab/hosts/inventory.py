@@ -44,7 +44,8 @@ def _read(loader: DataLoader, inventory: Path) -> Lab:
     subnets: set[str] = set()
     sources: set[str] = set()
     addresses: dict[str, str] = {}
-    for host in manager.get_hosts("all"):
+    groups: dict[str, list[str]] = {}
+    for host in manager.hosts.values():  # as the file names them; get_hosts() sorts by the depth of groups
         known = variables.get_vars(host=host, include_hostvars=True)
         templar = Templar(loader=loader, variables=known)
         if templar.template(known.get("ansible_connection", "ssh")) == "local":
@@ -56,6 +57,7 @@ def _read(loader: DataLoader, inventory: Path) -> Lab:
         subnets.add(str(templar.template(known["lab_subnet"])))
         sources.add(str(templar.template(known.get("lab_source", ""))))
         addresses[str(host.name)] = str(templar.template(known["ansible_host"]))
+        groups[str(host.name)] = [str(group.name) for group in host.get_groups()]
     if not addresses:
         raise LabError(
             f"The inventory {inventory} names no host for the lab: add hosts with an ansible_host inside lab_subnet."
@@ -65,4 +67,4 @@ def _read(loader: DataLoader, inventory: Path) -> Lab:
             raise LabError(
                 f"{variable} differs between hosts ({', '.join(sorted(values))}): set it once, in group_vars/all."
             )
-    return make_lab(names.pop(), subnets.pop(), addresses, os.environ.get("ONE_SOURCE") or sources.pop())
+    return make_lab(names.pop(), subnets.pop(), addresses, os.environ.get("ONE_SOURCE") or sources.pop(), groups)

@@ -6,7 +6,8 @@ import hashlib
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 STATE = Path("/var/lib/nebula-lab")
@@ -38,6 +39,7 @@ class Host:
     name: str
     address: ipaddress.IPv4Address
     lab: str
+    groups: frozenset[str] = field(default=frozenset(), compare=False)  # in the inventory; the state keeps none
 
     @property
     def machine(self) -> str:
@@ -107,8 +109,18 @@ class Lab:
                 return host
         raise LabError(f"The lab {self.name} has no host {name}: it has {', '.join(h.name for h in self.hosts)}.")
 
+    def of(self, group: str) -> tuple[Host, ...]:
+        """The hosts of a group of the inventory, in its order."""
+        return tuple(host for host in self.hosts if group in host.groups)
 
-def make_lab(name: str, subnet: str, addresses: dict[str, str], source: str = "") -> Lab:
+
+def make_lab(
+    name: str,
+    subnet: str,
+    addresses: Mapping[str, str],
+    source: str = "",
+    groups: Mapping[str, Collection[str]] | None = None,
+) -> Lab:
     """The lab that an inventory describes, or a sentence about the first thing wrong with it."""
     if not NAME.fullmatch(name):
         raise LabError(f"lab_name is {name!r}: use small letters, digits and hyphens.")
@@ -142,7 +154,7 @@ def make_lab(name: str, subnet: str, addresses: dict[str, str], source: str = ""
         if address in seen:
             raise LabError(f"ansible_host of {host} is {address}, already taken by {seen[address]}: give it another.")
         seen[address] = host
-        hosts.append(Host(name=host, address=address, lab=name))
+        hosts.append(Host(host, address, name, frozenset((groups or {}).get(host, ()))))
     if not hosts:
         raise LabError("The inventory names no host for the lab: add hosts with an ansible_host inside lab_subnet.")
     links: dict[str, str] = {}

@@ -196,6 +196,16 @@ def test_the_hosts_are_what_a_server_is(hosts: Path) -> None:
     assert on(hosts, "one1", "cat /etc/machine-id") != on(hosts, "one2", "cat /etc/machine-id")
 
 
+def test_the_hosts_can_carry_shares_guests_and_floating_addresses(hosts: Path) -> None:
+    assert on(hosts, "one1", "stat -c %F /dev/fuse /dev/net/tun; ls /dev/kvm 2>&1 || exit 0").split("\n") == [
+        "character special file",
+        "character special file",
+        "ls: cannot access '/dev/kvm': No such file or directory",
+    ]
+    on(hosts, "one1", "sudo sysctl -qw net.ipv4.ip_nonlocal_bind=1")
+    on(hosts, "one1", "cd /sys/fs/cgroup; [ ! -d cpu ] || cd cpu; sudo mkdir probe && sudo rmdir probe")
+
+
 def test_packages_come_from_the_mirror_and_from_the_published_repository(hosts: Path) -> None:
     source = "deb [signed-by=/srv/one-repo/key.asc] file:///srv/one-repo ./"
     on(hosts, "one1", f"echo '{source}' | sudo tee /etc/apt/sources.list.d/probe.list")

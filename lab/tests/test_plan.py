@@ -150,6 +150,8 @@ def test_the_hierarchies_of_a_hybrid_machine_are_found() -> None:
     assert cgroups.mounted(HYBRID) == {
         "freezer": Path("/sys/fs/cgroup/freezer"),
         "name=systemd": Path("/sys/fs/cgroup/systemd"),
+        "cpu": Path("/sys/fs/cgroup/cpu,cpuacct"),
+        "cpuacct": Path("/sys/fs/cgroup/cpu,cpuacct"),
         "": Path("/sys/fs/cgroup/unified"),
     }
 

@@ -148,7 +148,21 @@ def test_a_missing_inventory_is_named(tmp_path: Path) -> None:
         read_lab(tmp_path / "nowhere")
 
 
-def test_the_lab_of_make_lab_is_three_front_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAB_SUBNET", "10.213.92.0/24")
-    lab = read_lab(state.CHECKOUT / "inventories/lab")
-    assert [str(host.address) for host in lab.hosts] == ["10.213.92.11", "10.213.92.12", "10.213.92.13"]
+CLOUD = {"frontends": 3, "sunstones": 3, "balancers": 2, "caches": 2, "nodes": 2, "share_servers": 3}
+
+
+@pytest.mark.parametrize(("folder", "others"), [("inventories/lab", 0), ("molecule/inventory", 2)])
+def test_the_labs_carry_the_whole_cloud(folder: str, others: int) -> None:
+    lab = read_lab(state.CHECKOUT / folder)
+    assert {group: len(lab.of(group)) for group in CLOUD} == CLOUD
+    assert len(lab.hosts) == 12 + others
+    assert not [host.name for host in lab.of("spares") if host.groups & CLOUD.keys()]
+
+
+def test_hosts_come_as_the_file_names_them(tmp_path: Path) -> None:
+    """The first front-end has the first rank, also where its group is another's child."""
+    hosts = "b: {hosts: {b1: {ansible_host: 10.213.92.12}, a1: {ansible_host: 10.213.92.11}}}\n"
+    hosts += "c: {children: {b: {}}}\na: {hosts: {c1: {ansible_host: 10.213.92.13}}}\n"
+    lab = read_lab(write_inventory(tmp_path, VARIABLES, hosts))
+    assert [host.name for host in lab.hosts] == ["b1", "a1", "c1"]
+    assert [host.name for host in lab.of("c")] == ["b1", "a1"]

@@ -162,7 +162,7 @@ class TestFrontend:
         self, frontends: Mapping[str, Host], lab: Lab, name: str
     ) -> None:
         """From /etc/hosts; a machine's own name may be a loopback there, as Debian's installer writes it."""
-        for peer in lab.hosts:
+        for peer in lab.of("frontends"):
             found = frontends[name].check_output("getent ahostsv4 %s", peer.name).split()[0]
             assert found == str(peer.address) or (peer.name == name and found.startswith("127."))
 
