@@ -126,12 +126,12 @@ backup_file:
 """
 
 import os
-import tempfile
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebula.ha.plugins.module_utils import oned_conf
 from ansible_collections.nebula.ha.plugins.module_utils.oned_conf import ConfError
+from ansible_collections.nebula.ha.plugins.module_utils.text_file import printable, read_text, replace_text
 
 
 def secret_values(params: Mapping[str, Any]) -> Iterator[str]:
@@ -150,28 +150,6 @@ class SecretiveModule(AnsibleModule):
         super()._log_invocation()
 
 
-def read(module: AnsibleModule, path: str) -> str:
-    """The file's text, every byte kept."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as handle:
-            return handle.read()
-    except FileNotFoundError:
-        if not module.check_mode:
-            module.fail_json(msg=f"{path} does not exist: install OpenNebula first, or give the path of oned.conf.")
-        module.warn(f"{path} does not exist yet: the change is predicted from an empty file.")
-    except OSError as error:
-        module.fail_json(msg=f"{path} cannot be read: {error.strerror}; run this as root.")
-    return ""
-
-
-def write(module: AnsibleModule, path: str, text: str) -> None:
-    """Replace the file at once; atomic_move keeps owner, group and mode of what it replaces."""
-    descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
-        handle.write(text)
-    module.atomic_move(temporary, path)
-
-
 def compute(params: Mapping[str, Any], before: str) -> Tuple[str, List[str]]:
     """The new text and what changed; ConfError says why not."""
     try:
@@ -188,7 +166,7 @@ def compute(params: Mapping[str, Any], before: str) -> Tuple[str, List[str]]:
 
 def shown(text: str, changed: bool) -> str:
     """A text for the diff: no secrets, and nothing that JSON cannot hold."""
-    return oned_conf.masked(text, changed).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return printable(oned_conf.masked(text, changed))
 
 
 def main() -> None:
@@ -214,7 +192,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     path = os.path.realpath(module.params["path"])
-    before = read(module, path)
+    before = read_text(module, path)
     try:
         after, changes = compute(module.params, before)
     except ConfError as error:
@@ -231,7 +209,7 @@ def main() -> None:
         if not module.check_mode:
             if module.params["backup"]:
                 result["backup_file"] = module.backup_local(path)
-            write(module, path, after)
+            replace_text(module, path, after)
     module.exit_json(**result)
 
 

@@ -23,6 +23,12 @@ options:
     description:
       - What another front-end returned as RV(files). Without it this machine's files are read and nothing is written.
     type: dict
+  names:
+    description:
+      - Which files to read, such as V(.one/sunstone_auth), for a machine that needs only them. Each must be there.
+      - Without it all are read.
+    type: list
+    elements: str
   home:
     description: The home of oneadmin.
     type: path
@@ -53,6 +59,14 @@ EXAMPLES = r"""
 - name: Have the same credentials everywhere
   nebula.ha.zone_credentials:
     files: "{{ credentials.files }}"
+  no_log: true
+
+- name: Read what a machine of the web tier needs
+  nebula.ha.zone_credentials:
+    names: [.one/sunstone_auth]
+  delegate_to: fe1
+  run_once: true
+  register: credentials
   no_log: true
 """
 
@@ -121,15 +135,24 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "dict", "no_log": True},
+            "names": {"type": "list", "elements": "str"},
             "home": {"type": "path", "default": "/var/lib/one"},
             "owner": {"type": "str", "default": "oneadmin"},
         },
+        mutually_exclusive=[("files", "names")],
         supports_check_mode=True,
     )
     home = module.params["home"]
     files = module.params["files"]
     if files is None:
-        module.exit_json(changed=False, files=read(home))
+        found = read(home)
+        wanted = module.params["names"] or sorted(found)
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            module.fail_json(
+                msg=f"{', '.join(missing)} is not in {home}: oned makes it, so deploy front-ends first."
+            )
+        module.exit_json(changed=False, files={name: found[name] for name in wanted})
     try:
         user = pwd.getpwnam(module.params["owner"])
     except KeyError:

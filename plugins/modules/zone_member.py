@@ -102,7 +102,6 @@ member:
 import hashlib
 import os
 import re
-import time
 import traceback
 from typing import Any, Dict, Optional
 
@@ -115,6 +114,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.connection import (
 )
 from ansible_collections.nebula.ha.plugins.module_utils.credentials import shared_files
 from ansible_collections.nebula.ha.plugins.module_utils.oned_conf import ConfError, parse
+from ansible_collections.nebula.ha.plugins.module_utils.unit import STARTED, older_than, properties, show_command
 from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
     CredentialsError,
     ask,
@@ -156,22 +156,12 @@ def configured_id(module: AnsibleModule, path: str) -> Optional[int]:
 
 def unit_state(module: AnsibleModule) -> Dict[str, str]:
     """The unit's properties as systemd tells them."""
-    wanted = "LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
-    command = [module.get_bin_path("systemctl", required=True), "show", "--property", wanted, UNIT]
-    code, out, err = module.run_command(command)
+    code, out, err = module.run_command(show_command(module.get_bin_path("systemctl", required=True), UNIT))
     if code != 0:
         module.fail_json(
             msg=f"systemd does not tell the state of {UNIT}: {err.strip()}; see 'systemctl status' on this machine."
         )
-    return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-
-
-def older_than(started_us: str, path: str) -> bool:
-    """Whether a process started (microseconds since boot) before the file was last written."""
-    if not started_us.isdigit() or int(started_us) == 0 or not os.path.exists(path):
-        return False
-    started = time.time() - (time.monotonic() - int(started_us) / 1e6)
-    return os.stat(path).st_mtime > started
+    return properties(out)
 
 
 def read_database(module: AnsibleModule) -> Dict[str, Any]:
@@ -254,7 +244,7 @@ def main() -> None:
             silence = answer["failure"]["detail"] if answer["failure"] else ""
         except CredentialsError as error:
             silence = str(error)
-    started = unit.get("ExecMainStartTimestampMonotonic", "") if unit.get("ActiveState") == "active" else ""
+    started = unit.get(STARTED, "") if unit.get("ActiveState") == "active" else ""
     credentials = {}
     for relative in shared_files(home):
         with open(os.path.join(home, relative), "rb") as handle:

@@ -93,3 +93,14 @@ def test_without_the_user_it_says_what_to_do(run: Run, homes: tuple[Path, Path])
     result = run("zone_credentials", home=str(homes[1]), files={}, owner="nobody-of-this-name")
     assert result["failed"]
     assert "install OpenNebula first" in result["msg"]
+
+
+def test_only_the_files_that_are_named_travel(run: Run, homes: tuple[Path, Path]) -> None:
+    result = run("zone_credentials", home=str(homes[0]), names=[".one/one_key"])
+    assert list(result["files"]) == [".one/one_key"]
+
+
+def test_a_named_file_that_is_not_there_is_a_failure(run: Run, homes: tuple[Path, Path]) -> None:
+    result = run("zone_credentials", home=str(homes[0]), names=[".one/one_key", ".one/sunstone_auth"])
+    assert result["failed"]
+    assert result["msg"].startswith(f".one/sunstone_auth is not in {homes[0]}: ")
