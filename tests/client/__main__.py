@@ -18,6 +18,8 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True, help="JSON lines, one per call; must not exist yet")
     parser.add_argument("--seconds", type=float, default=120.0, help="end after this many seconds at the latest")
     parser.add_argument("--stop-file", type=Path, help="file that will hold the epoch second at which to end")
+    parser.add_argument("--web", default="", metavar="URL", help="address of the web interface, to log in there too")
+    parser.add_argument("--ca", default="", help="file with the certificate that vouches for https")
     options = parser.parse_args()
     plan = Plan(
         servers=tuple(options.server),
@@ -25,6 +27,8 @@ def main() -> int:
         prefix=options.prefix,
         seconds=options.seconds,
         stop_file=options.stop_file,
+        web=options.web,
+        ca=options.ca,
     )
     # "x": names are unique within a run only, so two runs must never share a log.
     with options.log.open("x") as log:

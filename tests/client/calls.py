@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterable
 from typing import Literal
 
-Kind = Literal["write", "read"]
-# unknown: the call may have been carried out although no answer came. failed: the zone said no, or was never reached.
-Outcome = Literal["acknowledged", "failed", "unknown"]
+# page: the page behind the login, with the session of the login before it.
+Kind = Literal["write", "read", "login", "page"]
+# unknown: the call may have been carried out although no answer came. failed: the cloud said no, or was never reached.
+# logged out: the login page where the page behind it was asked for.
+Outcome = Literal["acknowledged", "failed", "unknown", "logged out"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Call:
     outcome: Outcome
     document: int | None = None
     reason: str = ""
+    served_by: str = ""  # which machine answered, as the balancer's header says
+    balanced_by: str = ""  # which balancer passed it on
 
     def to_line(self) -> str:
         """Give the call as one line of the log."""

@@ -63,6 +63,49 @@ def judge_service(calls: Sequence[Call], kind: Kind, fault: Fault) -> Service:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Sessions:
+    """What became of the one person at the web interface."""
+
+    lost: int  # how often a session was gone
+    holds_after: float | None  # seconds from the fault until a session held that lasted to the end; 0: it never went
+
+
+def judge_sessions(calls: Sequence[Call], fault: Fault) -> Sessions:
+    """Follow the session from the fault on: a login counts from the first page behind it, to the end of the log."""
+    pages = sorted(
+        (call for call in calls if call.kind == "page" and call.done >= fault.ordered), key=lambda call: call.sent
+    )
+    gone = [number for number, call in enumerate(pages) if call.outcome == "logged out"]
+    if not gone:
+        return Sessions(0, 0.0)
+    back = [call.done for call in pages[gone[-1] + 1 :] if call.outcome == "acknowledged"]
+    return Sessions(len(gone), back[0] - fault.ordered if back else None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Turn:
+    """A stretch of answers by one balancer."""
+
+    balancer: str
+    first: float
+    last: float
+
+
+def turns(calls: Iterable[Call]) -> list[Turn]:
+    """Which balancer answered when; the same one twice in the list means that two answered by turns.
+
+    An answer belongs to the moment in which it was sent: one that had begun may end after the next one's.
+    """
+    found: list[Turn] = []
+    for call in sorted((call for call in calls if call.balanced_by), key=lambda call: call.sent):
+        if found and found[-1].balancer == call.balanced_by:
+            found[-1] = dataclasses.replace(found[-1], last=call.done)
+        else:
+            found.append(Turn(call.balanced_by, call.sent, call.done))
+    return found
+
+
 def judge_ledger(calls: Iterable[Call], databases: Mapping[str, Sequence[str]], prefix: str) -> Ledger:
     """Compare what the client wrote with the names each database holds, one per row; other prefixes do not count."""
     written: dict[str, Outcome] = {}

@@ -1,4 +1,4 @@
-"""The loops of the client: one that writes and one that reads, side by side, bounded in count and time."""
+"""The loops of the client, side by side, bounded in count and time: one writes, one reads, one is at the web."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TextIO
 
 from tests.client.calls import Call, Kind
 from tests.client.rpc import Answer, call
+from tests.client.web import Browser
 
 DOCUMENT_TYPE = 4200
 REPLICATES_WITHIN = 1.0
@@ -27,6 +28,8 @@ class Plan:
     timeout: float = 1.5
     seconds: float = 120.0
     stop_file: Path | None = None  # holds the epoch second at which to end, once somebody knows it
+    web: str = ""  # address of the web interface; empty: only the API is asked
+    ca: str = ""  # file with the certificate that vouches for https
 
     def __post_init__(self) -> None:
         """Refuse a plan without an end or a pause."""
@@ -51,6 +54,8 @@ class Client:
             threading.Thread(target=self._loop, args=(kind, step, end))
             for kind, step in (("write", self._write), ("read", self._read))
         ]
+        if self._plan.web:
+            threads.append(threading.Thread(target=self._watch, args=(end,)))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -80,13 +85,24 @@ class Client:
                 continue
             name, answer = result
             document = answer.payload if isinstance(answer.payload, int) else None
-            self._note(Call(kind, name, endpoint, sent, time.time(), answer.outcome, document, answer.reason))
+            self._note(_call(kind, name, endpoint, sent, answer, document))
             if answer.outcome != "acknowledged":
                 server = (server + 1) % len(self._plan.servers)
 
+    def _watch(self, end: float) -> None:
+        """Log in, and stay: a new login only where the old one is gone."""
+        browser = Browser(self._plan.web, self._plan.session, self._plan.ca, self._plan.timeout)
+        inside = False
+        for tick in self._ticks(end):
+            sent = time.time()
+            kind: Kind = "page" if inside else "login"
+            answer = browser.page() if inside else browser.login()
+            self._note(_call(kind, f"{kind} {tick}", self._plan.web, sent, answer))
+            inside = answer.outcome == "acknowledged" if kind == "login" else answer.outcome != "logged out"
+
     def _write(self, endpoint: str, name: str) -> tuple[str, Answer]:
         arguments = (self._plan.session, f'NAME = "{name}"', DOCUMENT_TYPE)
-        answer = call(endpoint, "one.document.allocate", arguments, self._plan.timeout)
+        answer = call(endpoint, "one.document.allocate", arguments, self._plan.timeout, self._plan.ca)
         if answer.outcome == "acknowledged" and isinstance(answer.payload, int):
             with self._lock:
                 self._first = self._first or (time.time(), answer.payload)
@@ -99,9 +115,14 @@ class Client:
         if since > time.time() - REPLICATES_WITHIN:
             return None
         arguments = (self._plan.session, document, False)
-        return f"document {document}", call(endpoint, "one.document.info", arguments, self._plan.timeout)
+        return f"document {document}", call(endpoint, "one.document.info", arguments, self._plan.timeout, self._plan.ca)
 
     def _note(self, entry: Call) -> None:
         with self._lock:
             self._log.write(entry.to_line() + "\n")
             self._log.flush()
+
+
+def _call(kind: Kind, name: str, server: str, sent: float, answer: Answer, document: int | None = None) -> Call:
+    who = {"served_by": answer.served_by, "balanced_by": answer.balanced_by}
+    return Call(kind, name, server, sent, time.time(), answer.outcome, document, answer.reason, **who)

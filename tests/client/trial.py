@@ -23,14 +23,18 @@ def run(
     auth_file: Path,
     strike: Callable[[], None],
     prove: Callable[[], None],
+    web: str = "",
+    ca: str = "",
 ) -> tuple[list[Call], Fault]:
     """Strike while the client runs, have it proven, and give the client's log and the moments around the strike."""
     log, stop = folder / "client.jsonl", folder / "stop"
     command = [sys.executable, "-m", "tests.client", f"--auth-file={auth_file}", f"--prefix={prefix}"]
     command += [f"--log={log}", f"--stop-file={stop}", "--seconds=150", *(f"--server={server}" for server in servers)]
+    command += [f"--web={web}"] * bool(web) + [f"--ca={ca}"] * bool(ca)
+    kinds = ("write", "read", "page") if web else ("write", "read")
     with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2]) as client:
         try:
-            _wait_until_warm(log, client)
+            _wait_until_warm(log, client, kinds)
             ordered = time.time()
             strike()
             fault = Fault(ordered=ordered, hit=time.time())
@@ -48,14 +52,12 @@ def _read(log: Path) -> list[Call]:
     return from_lines(text[: text.rfind("\n") + 1].splitlines())
 
 
-def _wait_until_warm(log: Path, client: subprocess.Popen[bytes]) -> None:
+def _wait_until_warm(log: Path, client: subprocess.Popen[bytes], kinds: Sequence[str]) -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end and client.poll() is None:
         calls = _read(log)
-        if all(
-            sum(call.kind == kind and call.outcome == "acknowledged" for call in calls) >= WARM
-            for kind in ("write", "read")
-        ):
+        if all(sum(call.kind == kind and call.outcome == "acknowledged" for call in calls) >= WARM for kind in kinds):
             return
         time.sleep(0.1)
-    raise AssertionError(f"the client had no {WARM} writes and reads before the fault: {[*map(str, _read(log)[-3:])]}")
+    last = [*map(str, _read(log)[-3:])]
+    raise AssertionError(f"the client had no {WARM} of each of {kinds} before the fault: {last}")
