@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from .zone.client import endpoint_url
+from .zone.client import CallError, Client, CredentialsError, endpoint_url, read_session
 from .zone.model import ExpectedServer
 
 
@@ -57,3 +57,23 @@ def parameter_fault(params: Mapping[str, Any]) -> str:
     if params["timeout"] <= 0:
         return f"timeout is {params['timeout']:g}: give a number of seconds above 0."
     return ""
+
+
+def connect(params: Mapping[str, Any], check_mode: bool) -> Client:
+    """The oned that the parameters name; CredentialsError when there are none to call it with."""
+    try:
+        session = read_session(params["auth_file"])
+    except CredentialsError:
+        if not check_mode:
+            raise
+        # Without credentials nobody answers yet: what check mode can say is the same.
+        session = ""
+    return Client(first_endpoint(params), session, params["timeout"])
+
+
+def unread(error: CallError) -> str:
+    """What to do about a zone that does not say what it is."""
+    return (
+        f"The zone cannot be read: {error}. Run this on a front-end whose oned runs, "
+        "or start it: systemctl start opennebula."
+    )

@@ -111,36 +111,31 @@ zone_id:
   type: int
 """
 
-import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebula.ha.plugins.module_utils.connection import (
+    connect,
     connection_spec,
-    first_endpoint,
     parameter_fault,
+    unread,
 )
 from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
     CallError,
     Client,
     CredentialsError,
-    read_session,
     survey,
 )
 from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import authority
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import (
     Answer,
-    FailureKind,
     ServerState,
     Zone,
     ZoneServer,
     endpoint_key,
     zone_dict,
 )
-
-PAUSE = 0.2
-# Not worth asking again: the answer would be the same.
-FINAL = (FailureKind.CREDENTIALS, FailureKind.ERROR, FailureKind.FAULT, FailureKind.UNRESOLVED)
+from ansible_collections.nebula.ha.plugins.module_utils.zone.writer import ChangeError, change, first_look
 
 
 def entry_dict(server: ZoneServer) -> Dict[str, Any]:
@@ -156,12 +151,10 @@ def lines(servers: Sequence[ZoneServer]) -> str:
 class ServerTask:
     """One run of the module."""
 
-    def __init__(self, module: AnsibleModule, session: str) -> None:
+    def __init__(self, module: AnsibleModule, client: Client) -> None:
         self.module = module
         self.params: Dict[str, Any] = module.params
-        self.session = session
-        self.endpoint = first_endpoint(self.params)
-        self.client = Client(self.endpoint, session, self.params["timeout"])
+        self.client = client
 
     def fail(self, message: str) -> NoReturn:
         """End with a sentence."""
@@ -170,8 +163,7 @@ class ServerTask:
 
     def run(self) -> None:
         """Do what `state` says."""
-        deadline = time.monotonic() + self.params["wait"]
-        local = self.first_look(deadline)
+        local = self.first_look()
         state = self.params["state"]
         if state == "present":
             self.present(local)
@@ -180,20 +172,15 @@ class ServerTask:
         else:
             self.reset(local)
 
-    def first_look(self, deadline: float) -> Zone:
+    def first_look(self) -> Zone:
         """The zone as the oned asked knows it, once it answers."""
-        while True:
-            try:
-                return self.client.zone(self.params["zone_id"])
-            except CallError as error:
-                if self.module.check_mode and not error.failure.kind.answered:
-                    self.predict_without_zone(error)
-                if error.failure.kind in FINAL or time.monotonic() >= deadline:
-                    self.fail(
-                        f"The zone cannot be read: {error}. Run this on a front-end whose oned runs, "
-                        "or start it: systemctl start opennebula."
-                    )
-            time.sleep(PAUSE)
+        wait = 0 if self.module.check_mode else self.params["wait"]
+        try:
+            return first_look(lambda: self.client.zone(self.params["zone_id"]), wait)
+        except CallError as error:
+            if self.module.check_mode and not error.failure.kind.answered:
+                self.predict_without_zone(error)
+            self.fail(unread(error))
 
     def predict_without_zone(self, error: CallError) -> NoReturn:
         """Check mode before the first deploy: nobody answers yet, and a server would be added."""
@@ -211,7 +198,7 @@ class ServerTask:
 
     def truth(self, local: Zone) -> Tuple[Zone, List[Answer]]:
         """The zone as its leader knows it, and what everybody answered."""
-        answers = survey([self.endpoint], self.session, self.params["timeout"], self.params["zone_id"])
+        answers = survey([self.client.endpoint], self.client.session, self.client.timeout, self.params["zone_id"])
         best = authority(answers)
         return (best.zone if best is not None and best.zone is not None else local), answers
 
@@ -247,8 +234,12 @@ class ServerTask:
             predicted = ZoneServer(max((server.id for server in zone.servers), default=-1) + 1, name, endpoint)
             after = Zone(zone.id, zone.name, zone.enabled, zone.endpoint, (*zone.servers, predicted))
             self.finish(True, predicted, zone, after)
-        doubt = self.call(f"adding {name}", lambda: self.client.add_server(zone.id, name, endpoint))
-        after = self.await_zone(lambda now: bool(now.find(name, endpoint)), f"{name} is not in the zone's list", doubt)
+        after = self.change(
+            f"adding {name}",
+            lambda: self.client.add_server(zone.id, name, endpoint),
+            lambda now: bool(now.find(name, endpoint)),
+            f"{name} is not in the zone's list",
+        )
         self.finish(True, after.find(name, endpoint)[0], zone, after)
 
     def fitting(self, zone: Zone) -> Tuple[ZoneServer, ...]:
@@ -285,11 +276,11 @@ class ServerTask:
 
     def remove(self, zone: Zone, server: ZoneServer) -> None:
         """Remove one entry and see it gone."""
-        doubt = self.call(f"removing {server.name}", lambda: self.client.delete_server(zone.id, server.id))
-        self.await_zone(
+        self.change(
+            f"removing {server.name}",
+            lambda: self.client.delete_server(zone.id, server.id),
             lambda now: all(other.id != server.id for other in now.servers),
             f"{server.name} (server {server.id}) is still in the zone's list",
-            doubt,
         )
 
     def reset(self, local: Zone) -> None:
@@ -305,42 +296,29 @@ class ServerTask:
         self.refuse_disabled(local)
         server = found[0]
         if not self.module.check_mode:
-            doubt = self.call(f"resetting {server.name}", lambda: self.client.reset_server(local.id, server.id))
-            if doubt is not None:
+            try:
+                self.client.reset_server(local.id, server.id)
+            except CallError as error:
+                if not error.unknown:
+                    self.fail(f"The zone refused resetting {server.name}: {error.failure.detail}.")
                 # Harmless when done twice, so that the next run may simply do it again.
                 self.fail(
-                    f"It is unknown whether {server.name} was reset: {doubt}. "
+                    f"It is unknown whether {server.name} was reset: {error}. "
                     "Run this again once the zone has a leader."
                 )
         self.finish(True, server, local, local)
 
-    def call(self, what: str, function: Callable[[], None]) -> Optional[CallError]:
-        """Make a call that changes the zone, once; a call without an answer is returned: it may have been applied."""
-        try:
-            function()
-        except CallError as error:
-            if error.unknown:
-                return error
-            self.fail(f"The zone refused {what}: {error.failure.detail}.")
-        return None
+    def change(self, what: str, call: Callable[[], None], seen: Callable[[Zone], bool], otherwise: str) -> Zone:
+        """The zone once it shows the change."""
 
-    def await_zone(self, seen: Callable[[Zone], bool], otherwise: str, doubt: Optional[CallError]) -> Zone:
-        """The zone once it shows the change; a call in doubt is looked for, never repeated."""
-        deadline = time.monotonic() + self.params["wait"]
-        why = "" if doubt is None else f" The call got no answer ({doubt.failure.detail}) and may still be applied."
-        while True:
-            try:
-                zone = self.client.zone(self.params["zone_id"])
-                if seen(zone):
-                    return zone
-            except CallError as error:
-                why = f" {error}."
-            if time.monotonic() >= deadline:
-                self.fail(
-                    f"{otherwise} after {self.params['wait']:g} s.{why} "
-                    "See that the zone has a leader, then run this again: it looks before it changes anything."
-                )
-            time.sleep(PAUSE)
+        def look() -> Optional[Zone]:
+            zone = self.client.zone(self.params["zone_id"])
+            return zone if seen(zone) else None
+
+        try:
+            return change(what, call, look, otherwise, self.params["wait"])
+        except ChangeError as error:
+            self.fail(str(error))
 
     def finish(self, changed: bool, server: Optional[ZoneServer], before: Zone, after: Zone) -> NoReturn:
         """End with the result."""
@@ -385,13 +363,10 @@ def main() -> None:
     if fault:
         module.fail_json(msg=fault)
     try:
-        session = read_session(module.params["auth_file"])
+        client = connect(module.params, module.check_mode)
     except CredentialsError as error:
-        if not module.check_mode:
-            module.fail_json(msg=f"{error}.")
-        # Without credentials nobody answers: what check mode can say is the same.
-        session = ""
-    ServerTask(module, session).run()
+        module.fail_json(msg=f"{error}.")
+    ServerTask(module, client).run()
 
 
 if __name__ == "__main__":

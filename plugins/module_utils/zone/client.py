@@ -18,22 +18,34 @@ import threading
 import time
 import xml.parsers.expat
 import xmlrpc.client
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .model import (
     Answer,
+    Datastore,
     DocumentError,
     Failure,
     FailureKind,
+    Host,
     RaftStatus,
     Zone,
     endpoint_key,
+    parse_clusters,
+    parse_datastores,
+    parse_hosts,
     parse_raft,
     parse_zone,
+    template_text,
 )
+
+Document = TypeVar("Document")
+# How a template is written: attributes that are not named stay.
+MERGE = 1
+# What one.host.status takes.
+ENABLE, DISABLE = 0, 1
 
 # Endpoints that only the zone's document names are asked later than the first ones: what they get at least.
 LATE_GRACE = 1.0
@@ -128,7 +140,7 @@ class Client:
     def __init__(self, endpoint: str, session: str, timeout: float) -> None:
         self.endpoint = endpoint
         self.timeout = timeout
-        self._session = session
+        self.session = session
 
     def call(self, method: str, *arguments: Any) -> Any:
         """The result of a call; CallError tells the ways to fail apart."""
@@ -136,7 +148,7 @@ class Client:
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise self._error(method, FailureKind.UNRESOLVED, f"'{self.endpoint}' is no http(s) URL")
         transport = _OneCallTransport(max(self.timeout, 0.001), parts.scheme == "https")
-        body = xmlrpc.client.dumps((self._session, *arguments), method).encode("utf-8")
+        body = xmlrpc.client.dumps((self.session, *arguments), method).encode("utf-8")
         try:
             reply = transport.request(parts.netloc, parts.path or "/RPC2", body)
         except xmlrpc.client.Fault as error:
@@ -183,21 +195,31 @@ class Client:
             raise self._error(method, FailureKind.PROTOCOL, "the answer is no document")
         return value
 
-    def raft_status(self) -> RaftStatus:
-        """What this server says about itself; answered with or without a leader."""
-        method = "one.zone.raftstatus"
+    def _read(self, parse: Callable[[str], Document], method: str, *arguments: Any) -> Document:
         try:
-            return parse_raft(self._document(method))
+            return parse(self._document(method, *arguments))
         except DocumentError as error:
             raise self._error(method, FailureKind.PROTOCOL, str(error)) from None
 
+    def raft_status(self) -> RaftStatus:
+        """What this server says about itself; answered with or without a leader."""
+        return self._read(parse_raft, "one.zone.raftstatus")
+
     def zone(self, zone_id: int = 0) -> Zone:
         """The zone as this server knows it; a server that is behind knows an old one."""
-        method = "one.zone.info"
-        try:
-            return parse_zone(self._document(method, zone_id, False))
-        except DocumentError as error:
-            raise self._error(method, FailureKind.PROTOCOL, str(error)) from None
+        return self._read(parse_zone, "one.zone.info", zone_id, False)
+
+    def hosts(self) -> tuple[Host, ...]:
+        """All hosts of the zone."""
+        return self._read(parse_hosts, "one.hostpool.info")
+
+    def datastores(self) -> tuple[Datastore, ...]:
+        """All datastores of the zone."""
+        return self._read(parse_datastores, "one.datastorepool.info")
+
+    def clusters(self) -> dict[str, int]:
+        """The ids of all clusters, by name."""
+        return self._read(parse_clusters, "one.clusterpool.info")
 
     def version(self) -> str:
         """The release that runs; refused while there is no leader."""
@@ -214,6 +236,30 @@ class Client:
     def reset_server(self, zone_id: int, server_id: int) -> None:
         """Have the leader start over at the end of its log for this follower."""
         self.call("one.zone.resetserver", zone_id, server_id)
+
+    def add_host(self, name: str, im_mad: str, vm_mad: str, cluster_id: int) -> None:
+        """Add a host; a name that is taken is refused."""
+        self.call("one.host.allocate", name, im_mad, vm_mad, cluster_id)
+
+    def update_host(self, host_id: int, attributes: Mapping[str, str]) -> None:
+        """Set attributes of a host's template; its drivers follow them."""
+        self.call("one.host.update", host_id, template_text(attributes), MERGE)
+
+    def set_host_status(self, host_id: int, status: int) -> None:
+        """ENABLE, which has an enabled host probed again at once, or DISABLE."""
+        self.call("one.host.status", host_id, status)
+
+    def move_host(self, host_id: int, cluster_id: int) -> None:
+        """Put a host into a cluster, out of the one where it is."""
+        self.call("one.cluster.addhost", cluster_id, host_id)
+
+    def delete_host(self, host_id: int) -> None:
+        """Delete a host; refused while virtual machines run on it."""
+        self.call("one.host.delete", host_id)
+
+    def update_datastore(self, datastore_id: int, attributes: Mapping[str, str]) -> None:
+        """Set attributes of a datastore's template; its drivers follow them."""
+        self.call("one.datastore.update", datastore_id, template_text(attributes), MERGE)
 
 
 @dataclass

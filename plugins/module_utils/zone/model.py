@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,6 +52,35 @@ class FailureKind(str, enum.Enum):
             FailureKind.CREDENTIALS,
             FailureKind.ERROR,
         )
+
+
+class HostState(enum.IntEnum):
+    """A host's states by the numbers that OpenNebula gives them."""
+
+    INIT = 0
+    MONITORING_MONITORED = 1
+    MONITORED = 2
+    ERROR = 3
+    DISABLED = 4
+    MONITORING_ERROR = 5
+    MONITORING_INIT = 6
+    MONITORING_DISABLED = 7
+    OFFLINE = 8
+
+    @property
+    def monitored(self) -> bool:
+        """Whether its probes report; a probe that is on its way takes nothing away."""
+        return self in (HostState.MONITORED, HostState.MONITORING_MONITORED)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last probes failed."""
+        return self in (HostState.ERROR, HostState.MONITORING_ERROR)
+
+    @property
+    def disabled(self) -> bool:
+        """Whether a person took it out: the scheduler leaves it alone."""
+        return self in (HostState.DISABLED, HostState.MONITORING_DISABLED, HostState.OFFLINE)
 
 
 @dataclass(frozen=True)
@@ -118,6 +148,29 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Host:
+    """A node as the pool of hosts lists it."""
+
+    id: int
+    name: str
+    state: HostState
+    im_mad: str
+    vm_mad: str
+    cluster: str
+    vms: tuple[int, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Datastore:
+    """A datastore as the pool lists it, with the plain attributes of its template."""
+
+    id: int
+    name: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ExpectedServer:
     """A server that the inventory wants in the zone."""
 
@@ -172,6 +225,72 @@ def parse_raft(text: str) -> RaftStatus:
         log_term=_integer(root, "LOG_TERM"),
         fedlog_index=_integer(root, "FEDLOG_INDEX"),
     )
+
+
+def parse_hosts(text: str) -> tuple[Host, ...]:
+    """Read the document of one.hostpool.info."""
+    return tuple(sorted((_host(item) for item in _root(text, "HOST_POOL").findall("HOST")), key=lambda host: host.id))
+
+
+def _host(item: ElementTree.Element) -> Host:
+    number = _integer(item, "STATE")
+    try:
+        state = HostState(number)
+    except ValueError:
+        raise DocumentError(f"HOST/STATE is {int(number)}, which is no state of a host") from None
+    return Host(
+        id=_integer(item, "ID"),
+        name=_text(item, "NAME"),
+        state=state,
+        im_mad=_text(item, "IM_MAD"),
+        vm_mad=_text(item, "VM_MAD"),
+        cluster=_text(item, "CLUSTER"),
+        vms=tuple(sorted(_number(machine.text or "", "VMS/ID", "HOST") for machine in item.findall("VMS/ID"))),
+        error=(item.findtext("TEMPLATE/ERROR") or "").strip(),
+    )
+
+
+def parse_datastores(text: str) -> tuple[Datastore, ...]:
+    """Read the document of one.datastorepool.info."""
+    found = (
+        Datastore(
+            id=_integer(item, "ID"),
+            name=_text(item, "NAME"),
+            attributes={
+                child.tag: (child.text or "").strip() for child in item.findall("TEMPLATE/*") if not len(child)
+            },
+        )
+        for item in _root(text, "DATASTORE_POOL").findall("DATASTORE")
+    )
+    return tuple(sorted(found, key=lambda datastore: datastore.id))
+
+
+def parse_clusters(text: str) -> dict[str, int]:
+    """Read the document of one.clusterpool.info: the ids by name."""
+    return {_text(item, "NAME"): _integer(item, "ID") for item in _root(text, "CLUSTER_POOL").findall("CLUSTER")}
+
+
+def template_text(attributes: Mapping[str, str]) -> str:
+    """Attributes in the form in which OpenNebula takes a template."""
+    return "\n".join(f'{name} = "{_escaped(value)}"' for name, value in attributes.items())
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def host_dict(host: Host) -> dict[str, Any]:
+    """A host as plain values."""
+    return {
+        "id": host.id,
+        "name": host.name,
+        "state": host.state.name,
+        "im_mad": host.im_mad,
+        "vm_mad": host.vm_mad,
+        "cluster": host.cluster,
+        "vms": list(host.vms),
+        "error": host.error,
+    }
 
 
 def zone_dict(zone: Zone) -> dict[str, Any]:
@@ -230,8 +349,11 @@ def _text(element: ElementTree.Element, tag: str) -> str:
 
 
 def _integer(element: ElementTree.Element, tag: str) -> int:
-    value = _text(element, tag)
+    return _number(_text(element, tag), tag, element.tag)
+
+
+def _number(value: str, tag: str, parent: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise DocumentError(f"<{tag}> of <{element.tag}> is '{value}', which is no number") from None
+        raise DocumentError(f"<{tag}> of <{parent}> is '{value}', which is no number") from None

@@ -84,3 +84,50 @@ def test_an_unknown_state_is_refused(fixtures: Path) -> None:
 )
 def test_endpoints_are_compared_by_what_they_mean(one: str, other: str, same: bool) -> None:
     assert (model.endpoint_key(one) == model.endpoint_key(other)) is same
+
+
+def test_recorded_hosts_in_every_state(fixtures: Path) -> None:
+    hosts = model.parse_hosts((fixtures / "pools" / "ha3.hostpool.info.mixed.payload.xml").read_text())
+    assert [(host.id, host.name, host.state.name, host.vm_mad, host.vms) for host in hosts] == [
+        (1, "kvm2", "ERROR", "kvm", ()),
+        (2, "nohost.invalid", "ERROR", "kvm", ()),
+        (3, "kvm9", "INIT", "nosuch", ()),
+        (5, "kvm1", "MONITORED", "qemu", (3,)),
+    ]
+    assert hosts[1].error == "Sat Nov 21 16:05:40 2026 : Error monitoring Host nohost.invalid (2):"
+    assert [(host.state.monitored, host.state.failed) for host in hosts[2:]] == [(False, False), (True, False)]
+
+
+def test_recorded_datastores_before_and_after_a_share(fixtures: Path) -> None:
+    fresh, shared = (
+        model.parse_datastores((fixtures / "pools" / f"ha3.datastorepool.info.{name}.payload.xml").read_text())
+        for name in ("fresh", "shared")
+    )
+    assert [(item.id, item.name, item.attributes["TM_MAD"]) for item in fresh] == [
+        (0, "system", "ssh"),
+        (1, "default", "ssh"),
+        (2, "files", "ssh"),
+    ]
+    assert [item.attributes["TM_MAD"] for item in shared] == ["shared"] * 3
+    assert shared[0].attributes["SHARED"] == "YES"
+
+
+def test_recorded_clusters(fixtures: Path) -> None:
+    assert model.parse_clusters((fixtures / "pools" / "ha3.clusterpool.info.payload.xml").read_text()) == {"default": 0}
+
+
+def test_a_template_as_opennebula_takes_it() -> None:
+    assert model.template_text({"TM_MAD": "shared", "X": 'a "b" \\'}) == 'TM_MAD = "shared"\nX = "a \\"b\\" \\\\"'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<HOST_POOL><HOST><STATE>99</STATE></HOST></HOST_POOL>", "is 99, which is no state of a host"),
+        ("<HOST_POOL><HOST><STATE>2</STATE><NAME>x</NAME></HOST></HOST_POOL>", "no <ID>"),
+        ("<ZONE></ZONE>", "a <ZONE> document where <HOST_POOL>"),
+    ],
+)
+def test_what_is_no_pool_of_hosts(text: str, words: str) -> None:
+    with pytest.raises(model.DocumentError, match=words):
+        model.parse_hosts(text)
