@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import secrets
 import signal
@@ -13,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import STANDIN, VERSION, api, conf
+from . import STANDIN, VERSION, api, cloud, conf
 from .log import Log
 from .server import Server
 from .store import RecordError, Store, StoreError
@@ -72,7 +73,7 @@ def write_new(path: Path, text: str) -> str:
     return text
 
 
-def first_contents(store: Store, paths: Paths) -> None:
+def first_contents(store: Store, paths: Paths, configuration: conf.Conf) -> None:
     """Idempotent: tables and contents come in one transaction, credentials that exist are used."""
     if not store.create_tables():
         return
@@ -80,7 +81,8 @@ def first_contents(store: Store, paths: Paths) -> None:
     server = write_new(paths.credentials / "sunstone_auth", f"serveradmin:{secrets.token_hex(32)}")
     for other in ("oneflow_auth", "onegate_auth"):
         write_new(paths.credentials / other, server)
-    store.execute(*api.bootstrap(name, password, server.partition(":")[2], int(time.time())))
+    users = api.bootstrap(name, password, server.partition(":")[2], int(time.time()))
+    store.execute(*users, *cloud.bootstrap(name, functools.partial(conf.driver, configuration)))
 
 
 def take_lock(path: Path) -> None:
@@ -108,7 +110,7 @@ def serve(configuration: conf.Conf, paths: Paths, log: Log) -> None:
     secret = ":".join(read_auth(paths.auth))
     one_key = write_new(paths.credentials / "one_key", secrets.token_hex(32))
     store = Store(configuration)
-    first_contents(store, paths)
+    first_contents(store, paths, configuration)
     warmup = int(os.environ.get("STANDIN_WARMUP_MS") or WARMUP_MS) / 1000
     server = Server(configuration, store, log, secret, one_key, paths.var / "remotes/hooks", warmup)
     address = (configuration.single("LISTEN_ADDRESS", ""), int(configuration.single("PORT", "2633")))

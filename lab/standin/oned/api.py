@@ -13,17 +13,12 @@ from . import VERSION
 from .raft import Answer, Replicate
 from .store import Store, quote
 from .template import Template, TemplateError, body, cdata, element, merge, of_element, parse
-from .wire import I8, Scalar
+from .wire import Scalar
 
 AUTHENTICATION, AUTHORIZATION, NO_EXISTS, ACTION, INTERNAL, REPLICATION = 256, 512, 1024, 2048, 8192, 65536
 
 _QUOTA_NAMES = ("DATASTORE_QUOTA", "NETWORK_QUOTA", "VM_QUOTA", "IMAGE_QUOTA")
 _QUOTAS = "".join(f"<{name}></{name}>" for name in _QUOTA_NAMES)
-_PERMISSIONS = "".join(
-    f"<{who}_{what}>{int(who == 'OWNER' and what != 'A')}</{who}_{what}>"
-    for who in ("OWNER", "GROUP", "OTHER")
-    for what in "UMA"
-)
 
 
 class Refused(Exception):
@@ -46,6 +41,12 @@ class Node(Protocol):
 
     def raft_status(self) -> dict[str, int]: ...
     def configuration(self) -> str: ...
+    def driver(self, kind: str, name: str) -> dict[str, str]:
+        """What oned.conf says of a driver, or ConfError."""
+
+    def monitoring(self, host: int) -> list[str]:
+        """What this server measured on a host while it led, the oldest first."""
+
     def reset_server(self, server: int) -> None: ...
     def vote(self, term: int, candidate: int, log_index: int, log_term: int) -> Answer: ...
     def replicate(self, message: Replicate) -> Answer: ...
@@ -86,21 +87,6 @@ class Request:
             raise Refused(INTERNAL, f"Cannot parse the template: {error}") from error
 
 
-Handler = Callable[[Request], Scalar]
-
-
-@dataclass(frozen=True)
-class Method:
-    """leader: only a leader (or a solo server) carries it out, others pass it on. write: makes records, in its turn."""
-
-    wants: str
-    run: Handler
-    leader: bool = False
-    write: bool = False
-    admin: bool = False
-    in_disabled_zone: bool = False
-
-
 def digest(password: str) -> str:
     return hashlib.sha256(password.encode()).hexdigest()
 
@@ -129,7 +115,7 @@ class User:
     @classmethod
     def read(cls, text: str) -> User:
         root = ElementTree.fromstring(text)
-        get = _getter(root)
+        get = getter(root)
         return cls(
             int(get("ID")),
             int(get("GID")),
@@ -137,7 +123,7 @@ class User:
             get("PASSWORD"),
             get("AUTH_DRIVER"),
             get("GNAME"),
-            _template(root),
+            template_of(root),
         )
 
 
@@ -158,8 +144,8 @@ class Group:
     @classmethod
     def read(cls, text: str) -> Group:
         root = ElementTree.fromstring(text)
-        get = _getter(root)
-        return cls(int(get("ID")), get("NAME"), _template(root))
+        get = getter(root)
+        return cls(int(get("ID")), get("NAME"), template_of(root))
 
 
 @dataclass(frozen=True)
@@ -180,9 +166,9 @@ class Zone:
     @classmethod
     def read(cls, text: str) -> Zone:
         root = ElementTree.fromstring(text)
-        get = _getter(root)
+        get = getter(root)
         servers = tuple({leaf.tag: leaf.text or "" for leaf in server} for server in root.findall("SERVER_POOL/SERVER"))
-        return cls(int(get("ID")), get("NAME"), int(get("STATE")), _template(root), servers)
+        return cls(int(get("ID")), get("NAME"), int(get("STATE")), template_of(root), servers)
 
     def endpoints(self) -> dict[int, str]:
         return {int(server["ID"]): server["ENDPOINT"] for server in self.servers}
@@ -202,28 +188,33 @@ class Document:
         return (
             f"<DOCUMENT><ID>{self.oid}</ID><UID>{self.owner.uid}</UID><GID>{self.owner.gid}</GID>"
             f"<UNAME>{escape(self.owner.name)}</UNAME><GNAME>{self.owner.group}</GNAME><NAME>{escape(self.name)}</NAME>"
-            f"<TYPE>{self.kind}</TYPE><PERMISSIONS>{_PERMISSIONS}</PERMISSIONS>{lock}"
+            f"<TYPE>{self.kind}</TYPE>{permissions('OWNER_U', 'OWNER_M')}{lock}"
             f"<TEMPLATE>{body(self.template)}</TEMPLATE></DOCUMENT>"
         )
 
     @classmethod
     def read(cls, text: str) -> Document:
         root = ElementTree.fromstring(text)
-        get = _getter(root)
+        get = getter(root)
         owner = Caller(int(get("UID")), int(get("GID")), get("UNAME"), get("GNAME"))
         lock = int(get("LOCK/LOCKED") or 0)
-        return cls(int(get("ID")), owner, get("NAME"), int(get("TYPE")), _template(root), lock)
+        return cls(int(get("ID")), owner, get("NAME"), int(get("TYPE")), template_of(root), lock)
+
+
+def permissions(*granted: str) -> str:
+    names = [f"{who}_{what}" for who in ("OWNER", "GROUP", "OTHER") for what in "UMA"]
+    return f"<PERMISSIONS>{''.join(f'<{name}>{int(name in granted)}</{name}>' for name in names)}</PERMISSIONS>"
 
 
 def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _getter(root: ElementTree.Element) -> Callable[[str], str]:
+def getter(root: ElementTree.Element) -> Callable[[str], str]:
     return lambda name: root.findtext(name) or ""
 
 
-def _template(root: ElementTree.Element) -> Template:
+def template_of(root: ElementTree.Element) -> Template:
     found = root.find("TEMPLATE")
     return [] if found is None else of_element(found)
 
@@ -255,7 +246,7 @@ def sql_update(table: str, oid: int, name: str, text: str) -> str:
 
 
 def bootstrap(oneadmin: str, password: str, server_password: str, now: int) -> list[str]:
-    """The first contents of a zone's database."""
+    """The first contents of a zone's database, but for its datastores."""
     views = {
         "DEFAULT_VIEW": "cloud",
         "GROUP_ADMIN_DEFAULT_VIEW": "groupadmin",
@@ -299,14 +290,14 @@ def authenticate(store: Store, session: str) -> Caller | None:
 # What the handlers share
 
 
-def _find(request: Request, table: str, noun: str, oid: int) -> str:
+def find(request: Request, table: str, noun: str, oid: int) -> str:
     found = request.store.body(table, oid)
     if found is None:
         raise Refused(NO_EXISTS, f"Error getting {noun} [{oid}].", oid)
     return found
 
 
-def _new_name(request: Request, table: str, noun: str, name: str) -> str:
+def new_name(request: Request, table: str, noun: str, name: str) -> str:
     if not name:
         raise Refused(INTERNAL, "Invalid NAME, it cannot be empty")
     taken = request.store.rows(f"SELECT oid FROM {table} WHERE name = {quote(name)}")
@@ -315,7 +306,7 @@ def _new_name(request: Request, table: str, noun: str, name: str) -> str:
     return name
 
 
-def _updated(request: Request, old: Template) -> Template:
+def updated(request: Request, old: Template) -> Template:
     new = request.template(1)
     return merge(old, new) if request.number(2) == 1 else new
 
@@ -330,7 +321,7 @@ def _pick(template: Template, name: str) -> tuple[str, Template]:
 
 
 def _zone(request: Request, position: int = 0) -> Zone:
-    return Zone.read(_find(request, "zone_pool", "zone", request.number(position)))
+    return Zone.read(find(request, "zone_pool", "zone", request.number(position)))
 
 
 def _own_zone(request: Request, what: str) -> Zone:
@@ -387,12 +378,12 @@ def zone_rename(request: Request) -> Scalar:
     zone = _zone(request)
     if request.text(1) == zone.name:
         return zone.oid
-    return _save_zone(request, replace(zone, name=_new_name(request, "zone_pool", "ZONE", request.text(1))))
+    return _save_zone(request, replace(zone, name=new_name(request, "zone_pool", "ZONE", request.text(1))))
 
 
 def zone_update(request: Request) -> Scalar:
     zone = _zone(request)
-    return _save_zone(request, replace(zone, template=_updated(request, zone.template)))
+    return _save_zone(request, replace(zone, template=updated(request, zone.template)))
 
 
 def zone_raft_status(request: Request) -> Scalar:
@@ -431,12 +422,12 @@ def zone_fed_replicate(request: Request) -> Scalar:
 
 def _user(request: Request) -> User:
     oid = request.number(0)
-    return User.read(_find(request, "user_pool", "user", request.caller.uid if oid == -1 else oid))
+    return User.read(find(request, "user_pool", "user", request.caller.uid if oid == -1 else oid))
 
 
 def _group(request: Request) -> Group:
     oid = request.number(0)
-    return Group.read(_find(request, "group_pool", "group", request.caller.gid if oid == -1 else oid))
+    return Group.read(find(request, "group_pool", "group", request.caller.gid if oid == -1 else oid))
 
 
 def _with(text: str, tag: str, more: str) -> str:
@@ -467,7 +458,7 @@ def userpool_info(request: Request) -> Scalar:
 
 def user_allocate(request: Request) -> Scalar:
     name, password, driver = (str(arg) for arg in request.args[:3])
-    _new_name(request, "user_pool", "USER", name)
+    new_name(request, "user_pool", "USER", name)
     oid = request.store.next_id("user_pool", 2)
     user = User(oid, 1, name, digest(password), driver or "core", "users", _token())
     request.node.write(sql_last_id("user_pool", oid))
@@ -477,7 +468,7 @@ def user_allocate(request: Request) -> Scalar:
 
 def user_update(request: Request) -> Scalar:
     user = _user(request)
-    user = replace(user, template=_updated(request, user.template))
+    user = replace(user, template=updated(request, user.template))
     request.node.write(sql_update("user_pool", user.oid, user.name, user.render()))
     return user.oid
 
@@ -505,7 +496,7 @@ def grouppool_info(request: Request) -> Scalar:
 
 
 def group_allocate(request: Request) -> Scalar:
-    name = _new_name(request, "group_pool", "GROUP", request.text(0))
+    name = new_name(request, "group_pool", "GROUP", request.text(0))
     oid = request.store.next_id("group_pool", 100)
     request.node.write(sql_last_id("group_pool", oid))
     request.node.write(sql_insert("group_pool", oid, name, Group(oid, name, []).render()))
@@ -514,7 +505,7 @@ def group_allocate(request: Request) -> Scalar:
 
 def group_update(request: Request) -> Scalar:
     group = _group(request)
-    group = replace(group, template=_updated(request, group.template))
+    group = replace(group, template=updated(request, group.template))
     request.node.write(sql_update("group_pool", group.oid, group.name, group.render()))
     return group.oid
 
@@ -531,7 +522,7 @@ def group_delete(request: Request) -> Scalar:
 
 
 def _document(request: Request) -> Document:
-    document = Document.read(_find(request, "document_pool", "document", request.number(0)))
+    document = Document.read(find(request, "document_pool", "document", request.number(0)))
     if document.owner.uid != request.caller.uid and not request.caller.admin:
         text = f"User [{request.caller.uid}] : Not authorized to perform USE DOCUMENT [{document.oid}]."
         raise Refused(AUTHORIZATION, text, document.oid)
@@ -570,7 +561,7 @@ def document_allocate(request: Request) -> Scalar:
 
 def document_update(request: Request) -> Scalar:
     document = _document(request)
-    return _save_document(request, replace(document, template=_updated(request, document.template)))
+    return _save_document(request, replace(document, template=updated(request, document.template)))
 
 
 def document_rename(request: Request) -> Scalar:
@@ -604,79 +595,3 @@ def system_version(_: Request) -> Scalar:
 
 def system_config(request: Request) -> Scalar:
     return request.node.configuration()
-
-
-def _empty(kind: str) -> Handler:
-    return lambda _: f"<{kind}_POOL></{kind}_POOL>"
-
-
-def _nothing(noun: str) -> Handler:
-    def handler(request: Request) -> Scalar:
-        raise Refused(NO_EXISTS, f"Error getting {noun} [{request.number(0)}].", request.number(0))
-
-    return handler
-
-
-def _read(wants: str, run: Handler, admin: bool = False) -> Method:
-    return Method(wants, run, admin=admin)
-
-
-def _write(wants: str, run: Handler, admin: bool = True) -> Method:
-    return Method(wants, run, leader=True, write=True, admin=admin)
-
-
-METHODS: dict[str, Method] = {
-    "one.zone.info": _read("i?b", zone_info),
-    "one.zonepool.info": _read("", zonepool_info),
-    "one.zone.raftstatus": _read("", zone_raft_status, admin=True),
-    "one.zone.addserver": _write("is", zone_add_server),
-    "one.zone.delserver": _write("ii", zone_del_server),
-    "one.zone.resetserver": _write("ii", zone_reset_server),
-    "one.zone.enable": Method("ib", zone_enable, leader=True, write=True, admin=True, in_disabled_zone=True),
-    "one.zone.rename": _write("is", zone_rename),
-    "one.zone.update": _write("isi", zone_update),
-    "one.zone.voterequest": _read("iiIi", zone_vote_request, admin=True),
-    "one.zone.replicate": _read("iIiIiIiIs", zone_replicate, admin=True),
-    "one.zone.fedreplicate": _read("IIs", zone_fed_replicate, admin=True),
-    "one.user.info": _read("i?b", user_info),
-    "one.userpool.info": _read("", userpool_info, admin=True),
-    "one.user.allocate": _write("sss", user_allocate),
-    "one.user.update": _write("isi", user_update),
-    "one.user.delete": _write("i", user_delete),
-    "one.group.info": _read("i?b", group_info),
-    "one.grouppool.info": _read("", grouppool_info),
-    "one.group.allocate": _write("s", group_allocate),
-    "one.group.update": _write("isi", group_update),
-    "one.group.delete": _write("i", group_delete),
-    "one.document.info": _read("i?b", document_info),
-    "one.documentpool.info": _read("iiii", documentpool_info),
-    "one.document.allocate": _write("si", document_allocate, admin=False),
-    "one.document.update": _write("isi", document_update, admin=False),
-    "one.document.rename": _write("is", document_rename, admin=False),
-    "one.document.lock": _write("ii?b", document_lock, admin=False),
-    "one.document.unlock": _write("i", document_unlock, admin=False),
-    "one.document.delete": _write("i?b", document_delete, admin=False),
-    "one.system.version": Method("", system_version, leader=True),
-    "one.system.config": Method("", system_config, leader=True, admin=True),
-    "one.host.info": _read("i?b", _nothing("host")),
-    "one.hostpool.info": _read("", _empty("HOST")),
-    "one.hookpool.info": _read("iii", _empty("HOOK")),
-    "one.vnpool.info": _read("iii", _empty("VNET")),
-    "one.vmpool.info": _read("iiii", _empty("VM")),
-}
-
-
-def run(method: str, request: Request) -> list[Scalar]:
-    """The answer's array. The caller has been let in and this is the right server for the call."""
-    spec = METHODS[method]
-    if spec.admin and not request.caller.admin:
-        raise Refused(AUTHORIZATION, f"User [{request.caller.uid}] : Not authorized to perform this call.")
-    if spec.write and not spec.in_disabled_zone:
-        zone = Zone.read(_find(request, "zone_pool", "zone", request.node.zone_id))
-        if zone.state == 1:
-            raise Refused(INTERNAL, "Cannot process request, zone disabled")
-    return [True, spec.run(request), 0]
-
-
-def refusal(method: str, refused: Refused) -> list[Scalar]:
-    return [False, f"[{method}] {refused.text}", refused.errno, refused.oid, I8(refused.last)]

@@ -135,6 +135,14 @@ _COMPILED_DRIVERS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 
+def driver(conf: Conf, kind: str, name: str) -> dict[str, str]:
+    """What a driver's block says of it."""
+    for key, value in (*conf.items, *_COMPILED_DRIVERS):
+        if key == f"{kind}_CONF" and isinstance(value, dict) and value.get("NAME") == name:
+            return value
+    raise ConfError(f'{kind} named "{name}" is not defined in oned.conf')
+
+
 def running(conf: Conf, one_key: str) -> list[tuple[str, Value]]:
     """The running configuration as one.system.config shows it: compiled values filled in, names sorted."""
     items = [

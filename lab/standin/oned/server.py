@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import api, conf, raft, template, wire
+from . import api, conf, methods, raft, template, wire
 from .api import Refused, Zone
 from .log import Log
 from .raft import Answer, AskVote, Note, Record, Replicate, Role, Send, State
@@ -79,6 +79,7 @@ class Server:
         self._stopping = False
         self._hook: threading.Thread | None = None
         self._refused: dict[int, str] = {}
+        self._measured: dict[int, list[str]] = {}
         self._lanes: dict[tuple[int, str], Worker] = {}
         self._endpoints = self._read_zone().endpoints()
         self._raft: raft.Raft | None = None
@@ -313,6 +314,12 @@ class Server:
         inside = "".join(template.element(name, value) for name, value in items)
         return f"<OPENNEBULA_CONFIGURATION>{inside}</OPENNEBULA_CONFIGURATION>"
 
+    def driver(self, kind: str, name: str) -> dict[str, str]:
+        return conf.driver(self._conf, kind, name)
+
+    def monitoring(self, host: int) -> list[str]:
+        return self._measured.get(host, [])
+
     def write(self, sql: str, leaving: int | None = None) -> None:
         """One record. Without a majority this waits until there is one, or until this server leads no more."""
         if self._raft is None:
@@ -364,7 +371,7 @@ class Server:
 
     def _answer(self, payload: bytes) -> bytes:
         call = wire.parse_call(payload)
-        spec = api.METHODS.get(call.method)
+        spec = methods.METHODS.get(call.method)
         if spec is None:
             raise wire.Fault(-506, f"Method '{call.method}' not defined")
         (session,) = wire.check(call.params[:1], "s")
@@ -379,12 +386,12 @@ class Server:
             request = api.Request(self, caller, wire.check(call.params[1:], spec.wants))
             if spec.write:
                 with self._turn():
-                    return wire.render_answer(api.run(call.method, request))
-            return wire.render_answer(api.run(call.method, request))
+                    return wire.render_answer(methods.run(call.method, request))
+            return wire.render_answer(methods.run(call.method, request))
         except Refused as refused:
-            return wire.render_answer(api.refusal(call.method, refused))
+            return wire.render_answer(methods.refusal(call.method, refused))
         except (StoreError, RecordError, CallError) as error:
-            return wire.render_answer(api.refusal(call.method, Refused(api.INTERNAL, str(error))))
+            return wire.render_answer(methods.refusal(call.method, Refused(api.INTERNAL, str(error))))
 
     def _elsewhere(self) -> str | None:
         """The leader's endpoint if the call is not for this server; refused while nobody leads."""

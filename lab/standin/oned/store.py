@@ -33,6 +33,8 @@ TABLES = {
     "zone_pool": _POOL.format(128) + ", UNIQUE(name)",
     "user_pool": _POOL.format(256) + ", UNIQUE(name)",
     "group_pool": _POOL.format(128) + ", UNIQUE(name)",
+    "datastore_pool": _POOL.format(128) + ", UNIQUE(name)",
+    "host_pool": _POOL.format(128) + ", UNIQUE(name)",
     "document_pool": _POOL.format(128).replace("uid", "type INTEGER, uid", 1),
 }
 

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import xmlrpc.client
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,62 +18,7 @@ import pytest
 
 from lab.standin.oned import wire
 from lab.standin.oned.server import post
-from lab.standin.tests.zone import SESSION, Database, Oned, wait_for
-
-NUMBERS = count()
-
-
-def server_text(server: Oned) -> str:
-    return f'SERVER=[NAME="{server.name}",ENDPOINT="{server.endpoint}"]'
-
-
-def leader_of(servers: list[Oned]) -> Oned | None:
-    leaders = [(status["TERM"], server) for server in servers if (status := server.raft())["STATE"] == 3]
-    return max(leaders, key=lambda pair: pair[0])[1] if leaders else None
-
-
-def copy_database(maria: Database, source: Oned, target: Oned) -> None:
-    command = [
-        "mariadb-dump",
-        "--no-defaults",
-        "-uroot",
-        f"--socket={maria.socket}",
-        "--single-transaction",
-        source.name,
-    ]
-    dump = subprocess.run(command, check=True, capture_output=True).stdout
-    command = ["mariadb", "--no-defaults", "-uroot", f"--socket={maria.socket}", target.name]
-    subprocess.run(command, input=dump, check=True)
-
-
-@pytest.fixture
-def solo(maria: Database, tmp_path: Path) -> Iterator[Oned]:
-    server = Oned(tmp_path, f"solo{next(NUMBERS)}", maria)
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def trio(maria: Database, tmp_path: Path) -> Iterator[list[Oned]]:
-    """Three servers, bootstrapped as the roles do it: one solo, all added, its database copied."""
-    number = next(NUMBERS)
-    servers = [Oned(tmp_path, f"z{number}s{rank}", maria, (600 + 400 * rank, 100, 300)) for rank in range(3)]
-    servers[0].start()
-    for server in servers:
-        assert servers[0].call("one.zone.addserver", 0, server_text(server)) == [True, 0, 0]
-    assert servers[0].stop() == 0
-    for rank, server in enumerate(servers):
-        if rank:
-            copy_database(maria, servers[0], server)
-        server.configure(rank)
-        server.spawn()
-    for server in servers:
-        server.ready()
-    wait_for("a leader", lambda: leader_of(servers))
-    yield servers
-    for server in servers:
-        server.kill()
+from lab.standin.tests.zone import NUMBERS, SESSION, Database, Oned, leader_of, server_text, wait_for
 
 
 def document(server: Oned, name: str) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,6 +21,9 @@ import pymysql
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SESSION = "oneadmin:secret"
+NUMBERS = itertools.count()
+SHIPPED = Path(__file__).parents[1] / "packages/payload/opennebula/etc/one/oned.conf"
+DRIVERS = "\n".join(re.findall(r"(?ms)^(?:TM|DS)_MAD_CONF = \[.*?^\]", SHIPPED.read_text()))
 
 
 def wait_for(what: str, check: Callable[[], Any], seconds: float = 20.0) -> Any:
@@ -130,6 +134,7 @@ PORT = {self.port}
 LISTEN_ADDRESS = "127.0.0.1"
 FEDERATION = [ MODE = "STANDALONE", SERVER_ID = {server_id} ]
 RAFT = [ ELECTION_TIMEOUT_MS = {election}, BROADCAST_TIMEOUT_MS = {broadcast}, XMLRPC_TIMEOUT_MS = {rpc} ]
+{DRIVERS}
 RAFT_LEADER_HOOK = [ COMMAND = "note", ARGUMENTS = "leader" ]
 RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]
 """
@@ -185,3 +190,26 @@ RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]
     def hooks(self) -> list[str]:
         path = self.root / "hooks.log"
         return path.read_text().split() if path.exists() else []
+
+
+def server_text(server: Oned) -> str:
+    return f'SERVER=[NAME="{server.name}",ENDPOINT="{server.endpoint}"]'
+
+
+def leader_of(servers: list[Oned]) -> Oned | None:
+    leaders = [(status["TERM"], server) for server in servers if (status := server.raft())["STATE"] == 3]
+    return max(leaders, key=lambda pair: pair[0])[1] if leaders else None
+
+
+def copy_database(maria: Database, source: Oned, target: Oned) -> None:
+    command = [
+        "mariadb-dump",
+        "--no-defaults",
+        "-uroot",
+        f"--socket={maria.socket}",
+        "--single-transaction",
+        source.name,
+    ]
+    dump = subprocess.run(command, check=True, capture_output=True).stdout
+    command = ["mariadb", "--no-defaults", "-uroot", f"--socket={maria.socket}", target.name]
+    subprocess.run(command, input=dump, check=True)
