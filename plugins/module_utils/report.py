@@ -5,22 +5,48 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
+
+from .cloud.model import PARTS
 
 MARKS = {"fatal": "!!", "warning": "!", "advice": "-"}
 NUMERIC = ("ID", "TERM", "INDEX", "LAG")
 
 
 def health_lines(verdict: Mapping[str, Any]) -> list[str]:
-    """The sentence, a line per server, and what is to be done."""
+    """Of a zone: the sentence, a line per server, and what is to be done."""
     lines = [str(verdict["sentence"])]
     known = verdict.get("zone_id") is not None
-    rows = [_row(server, known) for server in verdict.get("servers") or []]
-    if rows:
-        lines += ["", *_table(rows)]
-    problems = verdict.get("problems") or []
-    if problems:
-        lines.append("")
+    lines += _table([_row(server, known) for server in verdict.get("servers") or []])
+    return lines + _problem_lines(verdict.get("problems") or [])
+
+
+def cloud_lines(verdict: Mapping[str, Any]) -> list[str]:
+    """Of a cloud: the sentence, a line per machine and per server of the zone, what is to be done, and the ways in."""
+    lines = [str(verdict["sentence"])]
+    lines += _table([_machine_row(machine) for machine in verdict["machines"]])
+    zone = verdict["zone"] or {}
+    lines += _table([_row(server, zone.get("zone_id") is not None) for server in zone.get("servers") or []])
+    lines += _problem_lines(verdict["problems"])
+    ways = {"Web": "web", "API": "api", "Leads": "leader", "Holds": "holder"}
+    found = [f"{title:<13}{verdict[key]}" for title, key in ways.items() if verdict[key]]
+    if verdict["holder"]:
+        found[-1] += f", the address {verdict['address']}"
+    return [*lines, "", *found] if found else lines
+
+
+def _machine_row(machine: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "MACHINE": str(machine["name"]),
+        "CARRIES": ", ".join(PARTS[part["part"]] for part in machine["parts"]),
+        "ADDRESS": str(machine["address"]),
+        "HEALTH": str(machine["state"]),
+        "WHAT IT DOES": str(machine["does"]),
+    }
+
+
+def _problem_lines(problems: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [""] if problems else []
     for problem in problems:
         mark = MARKS.get(problem["severity"], "!")
         lines.append(f"{mark:>2} {problem['sentence']}")
@@ -49,9 +75,11 @@ def _cell(value: Any) -> str:
 
 
 def _table(rows: list[dict[str, str]]) -> list[str]:
+    if not rows:
+        return []
     names = list(rows[0])
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
-    lines = []
+    lines = [""]
     for row in [dict(zip(names, names)), *rows]:
         cells = [row[name].rjust(widths[name]) if name in NUMERIC else row[name].ljust(widths[name]) for name in names]
         lines.append("  ".join(["", *cells]).rstrip())
