@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import source
+from lab import share, source
 from lab.hosts import checks, machines, snapshots, state
 from lab.hosts.inventory import read_lab
 from lab.hosts.plan import Lab, LabError
@@ -117,6 +117,7 @@ def main(arguments: list[str]) -> None:
     perform(
         [
             Phase("The packages", lambda: packages(lab, choice)),
+            Phase("The share", lambda: share.provide(lab, inventory)),
             Phase("The machines", lambda: hosts(lab, inventory)),
             Phase("The secrets", lambda: secrets(inventory)),
             Phase("The zone", lambda: zone(inventory)),

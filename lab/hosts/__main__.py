@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from lab import source
+from lab import share, source
 from lab.hosts import access, checks, machines, network, snapshots, state
 from lab.hosts.cgroups import groups
 from lab.hosts.inventory import read_lab
@@ -79,6 +79,12 @@ def status(lab: Lab) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def bring_up(lab: Lab, inventory: Path) -> None:
+    """The share first: who mounts it at boot finds it."""
+    share.provide(lab, inventory)
+    machines.create(lab, inventory)
+
+
 def main(arguments: list[str]) -> None:
     chosen = parse(arguments)
     checks.check_root()
@@ -92,11 +98,13 @@ def main(arguments: list[str]) -> None:
         choice = source.settle(lab, lab.source)
         if not chosen.from_snapshot:  # it brings the packages, and their key, that its hosts were made from
             source.publish(lab, choice)
-        machines.create(lab, chosen.inventory)
+        bring_up(lab, chosen.inventory)
     elif chosen.verb == "destroy":
         machines.destroy(lab.name)
     elif chosen.verb == "snapshot":
-        snapshots.take(lab, chosen.inventory, chosen.name, again=not chosen.stay_down)
+        snapshots.take(lab, chosen.inventory, chosen.name)
+        if not chosen.stay_down:
+            bring_up(lab, chosen.inventory)
     elif chosen.verb == "forget":
         snapshots.forget(lab, chosen.name)
     elif chosen.verb == "snapshots":

@@ -93,6 +93,7 @@ def nspawn(host: Host, repository: Path) -> list[str]:
         "--suppress-sync=yes",
         f"--bind-ro={repository}:/srv/one-repo",
         *(f"--bind={device}" for device in DEVICES),
+        *([f"--bind={host.disk}:/srv/disk"] if host.disk.is_dir() else []),
     ]
 
 

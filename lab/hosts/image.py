@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lab.hosts import state
+from lab.hosts import layers, state
 from lab.hosts.plan import CACHE, USER, LabError
-from lab.hosts.run import locked, run
+from lab.hosts.run import locked, run, succeeds
 
 SUITE = "bookworm"
 PACKAGES = (
@@ -35,6 +35,7 @@ PACKAGES = (
     "systemd-sysv",
 )
 RECIPE = 3  # raise it when build() changes what it makes
+SHARE_PACKAGES = ("glusterfs-server",)
 # nspawn mounts cgroup v1 for reading only, and a hypervisor shares the processor out among its guests' groups.
 CPU_GROUPS = """\
 [Unit]
@@ -137,6 +138,44 @@ def base(apt: Apt) -> Path:
                     shutil.rmtree(old)
             build(apt, folder)
     return folder / "root"
+
+
+def share_key(apt: Apt) -> str:
+    return hashlib.sha256(json.dumps([base_key(apt), SHARE_PACKAGES]).encode()).hexdigest()[:12]
+
+
+def share(apt: Apt, names: dict[str, str]) -> Path:
+    """The layer that makes a share server of the base. Nobody tests its installation: it is done once, not per host."""
+    root = base(apt)
+    folder = CACHE / f"share-{share_key(apt)}"
+    with locked(CACHE / ".share.lock"):
+        if not folder.exists():
+            for old in CACHE.glob("share-*"):
+                if not state.stacks_on(old):
+                    layers.unstack(old)  # of an attempt that broke off
+                    shutil.rmtree(old)
+            install(root, folder, names)
+    return folder / "upper"
+
+
+def install(base_root: Path, folder: Path, names: dict[str, str]) -> None:
+    part = folder.with_suffix(".part")
+    root = layers.stack("lab-share", part, (base_root,))
+    try:
+        # Every host writes its own of both later.
+        (root / "etc/hosts").write_text("".join(f"{address} {name}\n" for name, address in names.items()))
+        (root / "etc/resolv.conf").write_text("")
+        apt_get: list[str | Path] = ["chroot", root, "apt-get", "-qq", "-o", "DPkg::Options::=--force-unsafe-io"]
+        command = [*apt_get, "install", "--yes", "--no-install-recommends", *SHARE_PACKAGES]
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        if not succeeds(command, env=environment):  # lists of a base that is not of today
+            run([*apt_get, "update"], env=environment)
+            run(command, env=environment)
+        run([*apt_get, "clean"])
+        run(["chroot", root, "systemctl", "enable", "--quiet", "glusterd.service"])
+    finally:
+        layers.unstack(part)
+    part.rename(folder)
 
 
 def build(apt: Apt, folder: Path) -> None:

@@ -25,21 +25,30 @@ def overlay_options(layers: Sequence[Path], upper: Path, work: Path) -> str:
 
 
 def mount(host: Host, layers: Sequence[Path]) -> None:
-    if os.path.ismount(host.root):
-        return
     for layer in layers:
         if not layer.is_dir():
             raise LabError(f"{host.name} stands on {layer}, which is gone: destroy the lab and create it anew.")
-    for folder in (host.root, host.folder / "upper", host.folder / "work"):
-        folder.mkdir(parents=True, exist_ok=True)
-    (host.folder / "upper").chmod(0o755)  # it becomes the host's /
-    options = overlay_options(layers, host.folder / "upper", host.folder / "work")
-    run(["mount", "-t", "overlay", f"lab-{host.machine}", "-o", options, host.root])
+    stack(f"lab-{host.machine}", host.folder, layers)
 
 
 def unmount(host: Host) -> None:
-    if os.path.ismount(host.root):
-        run(["umount", host.root])
+    unstack(host.folder)
+
+
+def stack(name: str, folder: Path, layers: Sequence[Path]) -> Path:
+    """FOLDER/root: what LAYERS hold, with changes kept in FOLDER/upper."""
+    root, upper, work = folder / "root", folder / "upper", folder / "work"
+    if not os.path.ismount(root):
+        for path in (root, upper, work):
+            path.mkdir(parents=True, exist_ok=True)
+        upper.chmod(0o755)  # it becomes the /
+        run(["mount", "-t", "overlay", name, "-o", overlay_options(layers, upper, work), root])
+    return root
+
+
+def unstack(folder: Path) -> None:
+    if os.path.ismount(folder / "root"):
+        run(["umount", folder / "root"])
 
 
 def freeze_upper(host: Host, layer: Path) -> None:

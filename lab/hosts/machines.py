@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab.hosts import access, image, layers, network, state
+from lab.hosts import access, image, kernel, layers, network, state
 from lab.hosts.cgroups import Groups, groups, nspawn
-from lab.hosts.plan import STATE, Host, Lab, LabError
+from lab.hosts.plan import SHARE, STATE, Host, Lab, LabError
 from lab.hosts.run import locked, run
 
 
@@ -80,8 +80,9 @@ def start(lab: Lab, host: Host, ways: Groups) -> None:
     ways.launch(host, command)
 
 
-def create(lab: Lab, inventory: Path) -> None:
-    """All hosts made, started and answering ssh; what is there already stays."""
+def create(lab: Lab, inventory: Path, hosts: Sequence[Host] | None = None) -> None:
+    """All hosts made, and these or all started and answering ssh; what is there already stays."""
+    wanted = lab.hosts if hosts is None else hosts
     ways = groups()
     with locked(lab.lock):
         lay(lab, inventory)
@@ -89,8 +90,8 @@ def create(lab: Lab, inventory: Path) -> None:
         if missing:
             make(lab, missing)
         access.write_known_hosts(lab, lab.hosts)
-        each(lambda host: start(lab, host, ways), lab.hosts)
-        each(lambda host: access.wait_until_answering(lab, host), [host for host in lab.hosts if not ways.frozen(host)])
+        each(lambda host: start(lab, host, ways), wanted)
+        each(lambda host: access.wait_until_answering(lab, host), [host for host in wanted if not ways.frozen(host)])
 
 
 def lay(lab: Lab, inventory: Path, key: Path | None = None) -> None:
@@ -100,20 +101,25 @@ def lay(lab: Lab, inventory: Path, key: Path | None = None) -> None:
     lab.repository.mkdir(exist_ok=True)
     state.save_lab(lab, inventory)
     access.make_key(lab, key)
+    kernel.ready()
     network.up(lab)
 
 
 def make(lab: Lab, missing: list[Host]) -> None:
     apt = image.machine_apt()
     mirrors = image.resolve(apt.names)
-    root = image.base(apt)
+    plain = (image.base(apt),)
+    share = (image.share(apt, mirrors), *plain) if any(SHARE in host.groups for host in missing) else ()
 
     def one(host: Host) -> None:
         host.folder.mkdir(parents=True, exist_ok=True)
-        layers.mount(host, (root,))
+        stack = share if SHARE in host.groups else plain
+        if SHARE in host.groups:
+            host.disk.mkdir(exist_ok=True)
+        layers.mount(host, stack)
         furnish(lab, host, mirrors)
         access.keep_public(host)
-        state.save_host(host, (root,))  # last: without it the host counts as not made
+        state.save_host(host, stack)  # last: without it the host counts as not made
 
     each(one, missing)
 
@@ -130,7 +136,7 @@ def destroy(name: str) -> None:
         each(lambda host: raze(host, ways), [*lab.hosts, *unfinished])
         network.down(lab)
         shutil.rmtree(lab.folder)
-        network.restore_forwarding(bool(list(STATE.glob("*/lab.json"))))
+        kernel.restore(bool(list(STATE.glob("*/lab.json"))))
         with contextlib.suppress(OSError):
             STATE.rmdir()  # stays while it holds another lab
 
@@ -142,6 +148,15 @@ def raze(host: Host, ways: Groups) -> None:
     network.unplug(host)
     layers.unmount(host)
     run(["rm", "-rf", "--one-file-system", host.folder])
+
+
+def shut_down(lab: Lab, ways: Groups) -> None:
+    """All hosts in order: a zone's servers one by one, the first one last; the share when nobody uses it any more."""
+    zone, share = lab.of("frontends"), lab.of(SHARE)
+    each(ways.halt, [host for host in lab.hosts if host not in zone + share])
+    for host in reversed(zone):
+        ways.halt(host)
+    each(ways.halt, share)
 
 
 def power_cut(host: Host) -> None:

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.hosts.plan import LOCKS, STATE, Host, Lab, LabError
-from lab.hosts.run import locked, run, succeeds
+from lab.hosts.plan import Host, Lab, LabError
+from lab.hosts.run import run, succeeds
 
-FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
-FORWARD_BEFORE = STATE / "ip_forward.before"
 LAST = "4294967295"  # the highest metric: the bridge's own route wins while there is a bridge
 
 
@@ -83,10 +81,6 @@ def check_kernel(lab: Lab) -> None:
 
 def up(lab: Lab) -> None:
     """Lay what is missing."""
-    with locked(LOCKS / "network"):
-        if FORWARD.read_text().strip() != "1":
-            FORWARD_BEFORE.write_text(FORWARD.read_text())
-            FORWARD.write_text("1\n")
     # First the route, then the bridge: there is no moment in which a packet could leave.
     if not succeeds(["ip", "route", "replace", "unreachable", str(lab.subnet), "metric", LAST]):
         raise LabError(
@@ -109,14 +103,6 @@ def down(lab: Lab) -> None:
         run(["nft", "delete", "table", "ip", lab.table])
     while succeeds(["ip", "route", "delete", "unreachable", str(lab.subnet), "metric", LAST]):
         continue
-
-
-def restore_forwarding(labs_left: bool) -> None:
-    """The last lab that goes puts forwarding back as the first one found it."""
-    with locked(LOCKS / "network"):
-        if not labs_left and FORWARD_BEFORE.exists():
-            FORWARD.write_text(FORWARD_BEFORE.read_text())
-            FORWARD_BEFORE.unlink()
 
 
 def has_link(name: str) -> bool:

@@ -16,6 +16,7 @@ CACHE = Path(os.environ.get("NEBULA_LAB_CACHE", "/var/cache/nebula-lab"))
 LOCKS = Path("/run/lock/nebula-lab")
 SNAPSHOTS = CACHE / "snapshots"
 USER = "operator"
+SHARE = "share_servers"  # the lab's own group: who carries the share
 # The kernel cuts interface names at 15 characters, and nspawn puts "vb-" before the machine's name.
 LINK_MAX = 15
 MACHINE_MAX = LINK_MAX - len("vb-")
@@ -56,6 +57,11 @@ class Host:
     @property
     def root(self) -> Path:
         return self.folder / "root"
+
+    @property
+    def disk(self) -> Path:
+        """A share server's second disk: overlayfs would part the hard links that GlusterFS keeps."""
+        return self.folder / "disk"
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ def run(
     return done.stdout
 
 
-def succeeds(command: Sequence[str | Path]) -> bool:
+def succeeds(command: Sequence[str | Path], env: dict[str, str] | None = None) -> bool:
     words = [str(word) for word in command]
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=env).returncode == 0
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, failure: str, every: float = 0.1) -> None:

@@ -41,8 +41,8 @@ def copy_tree(source: Path, target: Path) -> None:
     run(["cp", "-a", "--reflink=auto", source, target])
 
 
-def take(lab: Lab, inventory: Path, name: str, *, again: bool) -> None:
-    """Stop the hosts one after the other, the first of the inventory last; freeze them; start them again if wanted."""
+def take(lab: Lab, inventory: Path, name: str) -> None:
+    """Shut the hosts down and freeze their disks."""
     place = folder(lab, name)
     ways = groups()
     with locked(lab.lock):
@@ -54,8 +54,8 @@ def take(lab: Lab, inventory: Path, name: str, *, again: bool) -> None:
                 raise LabError(f"{host.name} is not made yet: run create before snapshot.")
             if ways.frozen(host):
                 raise LabError(f"{host.name} is frozen and cannot shut down: thaw it first.")
-        for host in reversed(lab.hosts):
-            ways.halt(host)
+        machines.shut_down(lab, ways)
+        for host in lab.hosts:
             ways.clear(host)
             layers.unmount(host)
         if place.exists():  # an earlier attempt broke off; whoever stands on its layers keeps them
@@ -73,8 +73,6 @@ def take(lab: Lab, inventory: Path, name: str, *, again: bool) -> None:
         state.write(
             place / "snapshot.json", {"hosts": {host: [str(path) for path in stack] for host, stack in stacks.items()}}
         )
-    if again:
-        machines.create(lab, inventory)
 
 
 def keep(lab: Lab, inventory: Path, place: Path) -> None:
@@ -85,6 +83,10 @@ def keep(lab: Lab, inventory: Path, place: Path) -> None:
         if (lab.folder / name).exists():
             shutil.copy2(lab.folder / name, outside / name)
     copy_tree(lab.repository, outside / lab.repository.name)
+    for host in lab.hosts:
+        if host.disk.is_dir():
+            (place / "disks").mkdir(exist_ok=True)
+            copy_tree(host.disk, place / "disks" / host.name)
     for path in SECRETS:
         if (inventory / path).exists():
             shutil.copy2(inventory / path, outside / path.name)
@@ -117,6 +119,8 @@ def restore(lab: Lab, inventory: Path, name: str) -> None:
                 shutil.copy2(outside / path.name, inventory / path)
         for host in lab.hosts:
             host.folder.mkdir(parents=True, exist_ok=True)
+            if (place / "disks" / host.name).is_dir():
+                copy_tree(place / "disks" / host.name, host.disk)
             layers.mount(host, stacks[host.name])
             access.keep_public(host)
             state.save_host(host, stacks[host.name])
