@@ -10,12 +10,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
-from ansible_collections.nebula.ha.plugins.module_utils.preflight import (
-    GROUP,
+from ansible_collections.nebula.ha.plugins.module_utils.preflight.fault import Broken, report
+from ansible_collections.nebula.ha.plugins.module_utils.preflight.inventory import (
     VARIABLES,
-    Broken,
+    inventory_advice,
     inventory_faults,
-    report,
+    machines,
 )
 
 
@@ -29,13 +29,37 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
-        hosts = {name: self._values(name, variables) for name in groups.get(GROUP, ())}
-        faults = inventory_faults(groups, hosts)
-        result.update(changed=False, faults=[fault.as_dict() for fault in faults])
+        groups = {
+            str(name): [str(host) for host in hosts]
+            for name, hosts in variables["groups"].items()
+            if name not in {"all", "ungrouped"}
+        }
+        hosts = {name: self._values(name, variables) for name in machines(groups)}
+        faults = inventory_faults(groups, hosts, self._files(hosts))
+        result.update(
+            changed=False,
+            faults=[fault.as_dict() for fault in faults],
+            advice=[] if faults else inventory_advice(groups, hosts),
+        )
         if faults:
             result.update(failed=True, msg=report(faults, "The inventory cannot work"))
         return result
+
+    def _files(self, hosts: dict[str, dict[str, Any]]) -> dict[str, bytes | str]:
+        """What the files of the certificate hold, or why they cannot be read."""
+        given = (values.get(name) for values in hosts.values() for name in ("one_certificate", "one_certificate_key"))
+        return {path: self._content(path) for path in given if isinstance(path, str) and path}
+
+    def _content(self, path: str) -> bytes | str:
+        try:
+            # A file that ansible-vault encrypted is read like any other.
+            real = self._loader.get_real_file(self._loader.path_dwim(path))
+            with open(real, "rb") as handle:
+                return handle.read()
+        except (AnsibleError, OSError) as error:
+            return " ".join(str(error).split())
+        finally:
+            self._loader.cleanup_all_tmp_files()
 
     def _values(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
         """The variables of one host: its own, else the defaults that the role one gives to this play."""

@@ -1,7 +1,7 @@
 # Copyright: Nebula HA contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refuses machines that cannot be front-ends. Documented in modules/preflight_machines.py."""
+"""Refuses machines that cannot carry their parts of the cloud. Documented in modules/preflight_machines.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
-from ansible_collections.nebula.ha.plugins.module_utils.preflight import Limits, machine_faults, report
+from ansible_collections.nebula.ha.plugins.module_utils.ports import GROUPS
+from ansible_collections.nebula.ha.plugins.module_utils.preflight.fault import report
+from ansible_collections.nebula.ha.plugins.module_utils.preflight.machines import (
+    DISK_MB,
+    MEMORY_MB,
+    Limits,
+    Settings,
+    machine_faults,
+)
 
 
 class ActionModule(ActionBase):
@@ -27,27 +35,48 @@ class ActionModule(ActionBase):
         _spec, args = self.validate_argument_spec(
             {
                 "found": {"type": "dict", "required": True},
-                "memory_mb": {"type": "int", "default": Limits.memory_mb},
-                "disk_mb": {"type": "int", "default": Limits.disk_mb},
+                "memory_mb": {"type": "dict", "default": MEMORY_MB},
+                "disk_mb": {"type": "dict", "default": DISK_MB},
                 "clock_tolerance": {"type": "float", "default": Limits.clock_tolerance},
             }
         )
-        found = args["found"]
-        silent = sorted(name for name, facts in found.items() if not isinstance(facts, Mapping))
-        if silent:
+        found = {name: self._facts(answer) for name, answer in args["found"].items()}
+        unknown = sorted(name for name, facts in found.items() if facts is None)
+        if unknown:
             raise AnsibleActionFail(
-                f"preflight_facts found nothing on {', '.join(silent)}: "
-                "run it on every host before, and give its 'facts'."
+                f"preflight_facts found nothing on {', '.join(unknown)}: "
+                "run it on every host before, and give what it returned."
             )
-        settings: dict[str, Any] = {
-            name: self._templar.template(variables[name])
-            for name in ("one_version", "one_source", "one_allow_standin", "one_db_name")
-            if name in variables
-        }
-        settings["addresses"] = {name: host_address(name, variables["hostvars"][name]) for name in found}
         limits = Limits(args["memory_mb"], args["disk_mb"], args["clock_tolerance"])
-        faults = machine_faults(found, settings, limits)
+        faults = machine_faults(found, self._settings(variables), limits)
         result.update(changed=False, faults=[fault.as_dict() for fault in faults])
         if faults:
-            result.update(failed=True, msg=report(faults, "The machines cannot be front-ends"))
+            result.update(failed=True, msg=report(faults, "The machines cannot carry this cloud"))
         return result
+
+    def _facts(self, answer: Any) -> Mapping[str, Any] | None:
+        """What preflight_facts found, or `unreachable` with ssh's own words."""
+        if not isinstance(answer, Mapping):
+            return None
+        if answer.get("unreachable"):
+            return {"unreachable": " ".join(str(answer.get("msg", "")).split()).rpartition("via ssh: ")[2]}
+        facts = answer.get("facts")
+        return facts if isinstance(facts, Mapping) else None
+
+    def _settings(self, variables: dict[str, Any]) -> Settings:
+        groups = {group: list(variables["groups"].get(group, ())) for group in GROUPS}
+        names = list(dict.fromkeys(name for hosts in groups.values() for name in hosts))
+
+        def value(name: str, default: Any) -> Any:
+            return self._templar.template(variables[name]) if name in variables else default
+
+        return Settings(
+            version=str(value("one_version", "")),
+            source=str(value("one_source", "")),
+            allow_standin=value("one_allow_standin", False) is True,
+            database=str(value("one_db_name", Settings.database)),
+            floating=str(value("one_floating_address", "") or ""),
+            share=str(value("one_datastore_source", "") or ""),
+            addresses={name: host_address(name, variables["hostvars"][name]) for name in names},
+            parts={name: [group for group in GROUPS if name in groups[group]] for name in names},
+        )

@@ -90,6 +90,9 @@ PORTS: Tuple[Port, ...] = (
     Port("loopback_proxy", "HAProxy", 11211, _TCP, LOOPBACK, (ITSELF,), "a cache that answers", ("sunstones",)),
     Port("loopback_proxy", "HAProxy", 12633, _TCP, LOOPBACK, (ITSELF,), "an oned that answers", ("sunstones",)),
     Port(
+        "loopback_proxy", "HAProxy", 11212, _TCP, OWN, ("sunstones",), "which cache holds the sessions", ("sunstones",)
+    ),
+    Port(
         "loopback_proxy",
         "HAProxy",
         2633,

@@ -13,12 +13,26 @@ version_added: 0.1.0
 author:
   - Nebula HA contributors (@nebula-ha)
 description:
-  - Gathers in one call what decides whether a machine can be a front-end. Changes nothing.
+  - Gathers in one call what decides whether a machine can carry its parts of the cloud. Changes nothing.
   - The controller's clock is read before and after, so that the machines' clocks can be compared.
   - Feed the results of all machines to M(nebula.ha.preflight_machines).
 extends_documentation_fragment:
   - nebula.ha.attributes.read_only
 options:
+  address:
+    description:
+      - The address by which other machines reach this one. The fact C(one_interface) names the interface that has it.
+    type: str
+  floating_address:
+    description:
+      - Asks the network of O(address) who answers to this one (ARP). Empty asks nobody. Only for IPv4, on Linux.
+    type: str
+    default: ""
+  share:
+    description:
+      - Looks whether this folder is a mount and lets the user C(9869) write. Empty does not look.
+    type: str
+    default: ""
   database:
     description:
       - Name of OpenNebula's database.
@@ -47,6 +61,7 @@ options:
 EXAMPLES = r"""
 - name: What is this machine?
   nebula.ha.preflight_facts:
+    address: "{{ one_address }}"
     oneadmin_password: "{{ one_oneadmin_password }}"
     db_password: "{{ one_db_password }}"
   register: found
@@ -61,6 +76,9 @@ ansible_facts:
     packages:
       description: Name and version of each.
       type: dict
+    one_interface:
+      description: The interface that has O(address); empty when none has it.
+      type: str
 facts:
   description: What was found.
   returned: success
@@ -85,6 +103,19 @@ facts:
       description: The addresses of the machine's interfaces; none when they could not be listed.
       type: list
       elements: str
+    hardware:
+      description: The hardware addresses of its interfaces; none when they could not be listed.
+      type: list
+      elements: str
+    floating_answers:
+      description: Hardware addresses of others that answer to O(floating_address); none when nobody was asked.
+      type: list
+      elements: str
+    share:
+      description: >-
+        Whether O(share) is a mount (mounted), and whether C(9869) may write there (writable; none when it is not
+        mounted or does not answer).
+      type: dict
     epoch:
       description: The machine's clock, in seconds since 1970.
       type: float
@@ -99,10 +130,9 @@ facts:
       type: dict
     opennebula:
       description: >-
-        The installed version, whether this collection set it up (ours), whether it has a zone on SQLite (sqlite), and
-        whether the
-        given passwords are the ones in use (oneadmin_password_fits, db_password_fits; none when there is nothing to
-        compare).
+        The installed version of any of its packages, whether this collection set it up (ours), whether it has a zone
+        on SQLite (sqlite), and whether the given passwords are the ones in use (oneadmin_password_fits,
+        db_password_fits; none when there is nothing to compare).
       type: dict
     source_is_standin:
       description: Whether the folder of packages holds the stand-in.
@@ -111,6 +141,10 @@ facts:
 
 import json
 import os
+import select
+import socket
+import struct
+import subprocess
 import time
 from typing import Any, Dict, List, Optional
 
@@ -122,6 +156,14 @@ DATABASE_MARK = "etc/mysql/mariadb.conf.d/90-opennebula.cnf"
 NEBULA_MARK = "etc/systemd/system/opennebula.service.d/nebula-ha.conf"
 # What MariaDB brings along.
 OWN_DATABASES = ("mysql", "performance_schema", "sys", "information_schema", "test", "lost+found")
+# Any of them tells the version.
+NEBULA_PACKAGES = ("opennebula", "opennebula-sunstone", "opennebula-node-kvm")
+ONEADMIN = 9869
+SHARE_SECONDS = 5
+ARP_SECONDS = 0.7
+# After the first answer, for a second machine that says the same.
+ARP_OTHERS_SECONDS = 0.1
+ARP = 0x0806
 ROOM = ("/var/lib", "/var/log", "/var/tmp")  # noqa: S108 - looked at, not written to
 
 
@@ -162,19 +204,72 @@ def free_mb(path: str) -> Optional[int]:
     return status.f_bavail * status.f_frsize // (1024 * 1024)
 
 
-def addresses(module: AnsibleModule) -> Optional[List[str]]:
-    """The addresses of all interfaces."""
+def links(module: AnsibleModule) -> Optional[List[Dict[str, Any]]]:
+    """All interfaces with their addresses."""
     program = module.get_bin_path("ip")
     if program is None:
         return None
     code, out, _err = module.run_command([program, "-json", "address", "show"])
     try:
-        links = json.loads(out) if code == 0 else None
+        found = json.loads(out) if code == 0 else None
     except ValueError:
-        links = None
-    if not isinstance(links, list):
         return None
-    return [info["local"] for link in links for info in link.get("addr_info", []) if "local" in info]
+    return found if isinstance(found, list) else None
+
+
+def addresses(link: Dict[str, Any]) -> List[str]:
+    """The addresses of an interface."""
+    return [info["local"] for info in link.get("addr_info", []) if "local" in info]
+
+
+def arp_answers(interface: str, address: str) -> Optional[List[str]]:
+    """Hardware addresses of others that say they have an address: asked as RFC 5227 does, which no cache remembers."""
+    try:
+        target = socket.inet_aton(address)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ARP)) as wire:
+            wire.bind((interface, 0))
+            own = wire.getsockname()[4]
+            if len(own) != 6:
+                return None
+            question = struct.pack(
+                "!6s6sHHHBBH6s4s6s4s", b"\xff" * 6, own, ARP, 1, 0x0800, 6, 4, 1, own, bytes(4), bytes(6), target
+            )
+            wire.send(question)
+            found = set()
+            end = time.monotonic() + ARP_SECONDS
+            while select.select([wire], [], [], max(0.0, end - time.monotonic()))[0]:
+                frame = wire.recv(128)
+                sender, claimed = frame[22:28], frame[28:32]
+                if claimed == target and sender != own:
+                    found.add(sender.hex(":"))
+                    end = min(end, time.monotonic() + ARP_OTHERS_SECONDS)
+    except OSError:
+        return None
+    return sorted(found)
+
+
+def is_mounted(path: str, mountinfo: str) -> bool:
+    """Whether something is mounted there, without touching it: a share that hangs would hang us."""
+    return any(line.split()[4:5] == [path] for line in mountinfo.splitlines())
+
+
+def share_facts(path: str) -> Optional[Dict[str, Any]]:
+    """Whether a share is mounted there, and oneadmin may write to it; nothing is written."""
+    if not path:
+        return None
+    mounted = is_mounted(path, read("/proc/self/mountinfo"))
+    return {"mounted": mounted, "writable": writable(path) if mounted else None}
+
+
+def writable(path: str) -> Optional[bool]:
+    """Whether oneadmin may write to a folder; none when it does not answer."""
+    try:
+        done = subprocess.run(
+            ["test", "-w", path], user=ONEADMIN, group=ONEADMIN, extra_groups=[], timeout=SHARE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    return done.returncode == 0
 
 
 def installed_packages(module: AnsibleModule) -> Dict[str, List[Dict[str, str]]]:
@@ -240,6 +335,9 @@ def main() -> None:
     """Look and return."""
     module = AnsibleModule(
         argument_spec={
+            "address": {"type": "str"},
+            "floating_address": {"type": "str", "default": ""},
+            "share": {"type": "str", "default": ""},
             "database": {"type": "str", "default": "opennebula"},
             "source": {"type": "str", "default": "upstream"},
             "oneadmin_password": {"type": "str", "no_log": True},
@@ -253,16 +351,22 @@ def main() -> None:
     release = os_release(read(os.path.join(root, "etc/os-release")))
     room = {path: free_mb(path) for path in ROOM}
     packages = installed_packages(module)
+    found = links(module)
+    interface = next((link["ifname"] for link in found or [] if params["address"] in addresses(link)), "")
+    asked = params["floating_address"]
     facts = {
         "system": release.get("ID", ""),
         "release": release.get("VERSION_ID", ""),
         "init": "systemd" if os.path.isdir(os.path.join(root, "run/systemd/system")) else "",
         "memory_mb": memory_mb(read("/proc/meminfo")),
         "free_mb": {path: free for path, free in room.items() if free is not None},
-        "addresses": addresses(module),
+        "addresses": None if found is None else [address for link in found for address in addresses(link)],
+        "hardware": None if found is None else [link["address"] for link in found if link.get("address")],
+        "floating_answers": arp_answers(interface, asked) if asked and interface else None,
+        "share": share_facts(params["share"]),
         "database": database_facts(root, params["database"]),
         "opennebula": {
-            "version": packages["opennebula"][0]["version"] if "opennebula" in packages else None,
+            "version": next((packages[name][0]["version"] for name in NEBULA_PACKAGES if name in packages), None),
             "ours": os.path.exists(os.path.join(root, NEBULA_MARK)),
             "sqlite": os.path.exists(os.path.join(root, "var/lib/one/one.db")),
             "oneadmin_password_fits": fits(params["oneadmin_password"], oneadmin_password(root)),
@@ -271,7 +375,7 @@ def main() -> None:
         "source_is_standin": is_standin(params["source"]),
         "epoch": time.time(),
     }
-    module.exit_json(changed=False, facts=facts, ansible_facts={"packages": packages})
+    module.exit_json(changed=False, facts=facts, ansible_facts={"packages": packages, "one_interface": interface})
 
 
 if __name__ == "__main__":

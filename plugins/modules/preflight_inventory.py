@@ -13,9 +13,8 @@ version_added: 0.1.0
 author:
   - Nebula HA contributors (@nebula-ha)
 description:
-  - Judges the group C(frontends) and the C(one_*) variables of its hosts, and fails with every fault, each naming
-    variable, value and
-    fix. No machine is needed for it, and nothing is changed.
+  - Judges the groups of the cloud and the C(one_*) variables of their hosts, with the certificate that these name, and
+    fails with every fault, each naming variable, value and fix. No machine is needed for it, and nothing is changed.
   - Secrets are judged and never shown.
   - Runs on the controller, with C(netaddr).
 extends_documentation_fragment:
@@ -56,4 +55,9 @@ faults:
     sentence:
       description: All of it for a person.
       type: str
+advice:
+  description: What works and is weaker than it could be, as sentences; empty where something cannot work.
+  returned: always
+  type: list
+  elements: str
 """

@@ -8,35 +8,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_machines
-short_description: Refuse machines that cannot be front-ends, with all their faults at once
+short_description: Refuse machines that cannot carry their parts of the cloud, with all their faults at once
 version_added: 0.1.0
 author:
   - Nebula HA contributors (@nebula-ha)
 description:
   - Judges what M(nebula.ha.preflight_facts) found on every machine (system, memory, room, clocks, a MariaDB or an
-    OpenNebula that is
-    not this collection's, a zone made with other secrets, the stand-in) and fails with every fault, each naming what
-    it is about
-    and the fix. Changes nothing.
+    OpenNebula that is not this collection's, a zone made with other secrets, the stand-in, a floating address that
+    another machine has, a share that oneadmin cannot write to) or that a machine did not answer, and fails with every
+    fault, each naming what it is about and the fix. Changes nothing.
   - Runs on the controller; run it once for all machines.
 extends_documentation_fragment:
   - nebula.ha.attributes.read_only
 options:
   found:
     description:
-      - By host, what M(nebula.ha.preflight_facts) returned as RV(nebula.ha.preflight_facts#module:facts).
+      - By host, what M(nebula.ha.preflight_facts) returned; C(ignore_unreachable) lets silent machines be among them.
     type: dict
     required: true
   memory_mb:
     description:
-      - Memory that a machine must have, in MiB.
-    type: int
-    default: 900
+      - Memory that a machine must have, in MiB, under C(system), and on top of it for each group that it is in.
+    type: dict
+    default: {system: 150, frontends: 750, sunstones: 300, nodes: 350, caches: 100, balancers: 50}
   disk_mb:
     description:
-      - Room that must be free where packages, databases and logs lie, in MiB.
-    type: int
-    default: 2000
+      - Room that must be free where packages, databases and logs lie, in MiB, added up likewise.
+    type: dict
+    default: {system: 300, frontends: 1700, sunstones: 700, nodes: 700, caches: 100, balancers: 100}
   clock_tolerance:
     description:
       - Seconds that two machines' clocks may differ.
@@ -55,11 +54,11 @@ EXAMPLES = r"""
     database: "{{ one_db_name }}"
     source: "{{ one_source }}"
   register: preflight_found
+  ignore_unreachable: true
 
-- name: The machines can be front-ends
+- name: The machines can carry this cloud
   nebula.ha.preflight_machines:
-    found: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['preflight_found',
-      'facts']))) }}"
+    found: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['preflight_found']))) }}"
   run_once: true
 """
 

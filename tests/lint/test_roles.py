@@ -71,13 +71,13 @@ def numbers(defaults: dict[str, Any]) -> dict[str, int]:
 
 
 def unlisted(role: str, defaults: dict[str, Any]) -> list[str]:
-    """Ports of a role's defaults that the table of ports does not have as they are."""
-    listed = {(port.variable, port.number) for port in ports.PORTS if role in {"one", port.role}}
-    known = {number for _variable, number in listed}
+    """Ports of a role's defaults that the table lacks; a cloud-wide one has its row by name."""
+    rows = {(port.variable, port.number) for port in ports.PORTS}
+    known = {number for _variable, number in rows}
     return [
         name
         for name, value in numbers(defaults).items()
-        if (name, value) not in listed and (role == "one" or value not in known)
+        if (name, value) not in rows and (role == "one" or value not in known)
     ]
 
 

@@ -114,15 +114,17 @@ FACTS = {
         "root": "{{ root }}",
         "oneadmin_password": "{{ one_oneadmin_password }}",
         "db_password": "{{ one_db_password }}",
+        "address": "{{ one_address }}",
     },
     "register": "preflight_found",
+    "ignore_unreachable": True,
 }
 MACHINES = {
     "nebula.ha.preflight_machines": {
         "found": "{{ dict(ansible_play_hosts | "
-        "zip(ansible_play_hosts | map('extract', hostvars, ['preflight_found', 'facts']))) }}",
-        "memory_mb": 1,
-        "disk_mb": 1,
+        "zip(ansible_play_hosts | map('extract', hostvars, ['preflight_found']))) }}",
+        "memory_mb": {"system": 1},
+        "disk_mb": {"system": 1},
     },
     "run_once": True,
 }
@@ -161,3 +163,41 @@ def test_machines_that_do_not(play: Play) -> None:
         ("system", "fe2"),
         ("init", "fe3"),
     ]
+
+
+def test_a_machine_that_does_not_answer_is_named_beside_the_others(play: Play) -> None:
+    hosts = machines(play.folder, fe2="10")
+    # Nothing listens there, and nothing leaves this machine for it
+    hosts["fe1"].update(ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1)
+    play.inventory(hosts, one_subnet="192.0.2.0/24", **SECRETS)
+    code, text, found = play.run("frontends", FACTS, MACHINES)
+    assert code != 0
+    assert [(fault["variable"], fault["host"]) for fault in found["fe1"]["faults"]] == [
+        ("ssh", "fe1"),
+        ("system", "fe2"),
+    ], text
+    assert "fe1: ssh: the machine does not answer (" in found["fe1"]["msg"]
+    assert "refused" in found["fe1"]["msg"]
+
+
+def test_what_would_make_a_cloud_stronger_is_told_where_it_works(play: Play) -> None:
+    play.inventory(three(), one_subnet="192.0.2.0/24", **SECRETS)
+    content = yaml.safe_load((play.folder / "hosts.yml").read_text())
+    content["all"]["children"]["nodes"] = {"hosts": {"node1": {"ansible_host": "192.0.2.21"}}}
+    (play.folder / "hosts.yml").write_text(yaml.safe_dump(content))
+    show = {"ansible.builtin.debug": {"var": "judged.advice"}}
+    code, text, _found = play.run("localhost", {**INVENTORY, "register": "judged"}, show)
+    assert code == 0, text
+    assert "The nodes share no storage" in text
+
+
+def test_the_files_of_a_certificate_are_read_where_they_lie(play: Play) -> None:
+    (play.folder / "cloud.pem").write_text("no certificate")
+    common = {"one_certificate": str(play.folder / "cloud.pem"), "one_certificate_key": "/nowhere/cloud.key"}
+    play.inventory(three(), one_subnet="192.0.2.0/24", **SECRETS, **common)
+    content = yaml.safe_load((play.folder / "hosts.yml").read_text())
+    content["all"]["children"]["balancers"] = {"hosts": {"lb1": {"ansible_host": "192.0.2.31"}}}
+    (play.folder / "hosts.yml").write_text(yaml.safe_dump(content))
+    _code, _text, found = play.run("localhost", INVENTORY)
+    (fault,) = found["localhost"]["faults"]
+    assert fault["variable"] == "one_certificate_key" and "/nowhere/cloud.key" in fault["sentence"]

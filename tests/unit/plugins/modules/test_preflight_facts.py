@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +91,135 @@ def test_installed_packages_are_facts_and_others_are_not(
         "tzdata": [{"name": "tzdata", "version": "2024a"}],
     }
     assert result["facts"]["opennebula"]["version"] == "6.10.5-1"
+
+
+def programs(folder: Path, **texts: str) -> Path:
+    """Programs that print."""
+    for name, text in texts.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+        program.chmod(0o755)
+    return folder
+
+
+LINKS = [
+    {"ifname": "lo", "address": "00:00:00:00:00:00", "addr_info": [{"local": "127.0.0.1"}]},
+    {
+        "ifname": "eth1",
+        "address": "52:54:00:00:00:01",
+        "addr_info": [{"local": "192.0.2.11"}, {"local": "192.0.2.100"}],
+    },
+    {"ifname": "tun0", "addr_info": [{}]},
+]
+
+
+def test_the_interface_that_has_the_address(
+    run: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{programs(tmp_path, ip=json.dumps(LINKS))}:/usr/bin:/bin")
+    result = run("preflight_facts", root=str(root), address="192.0.2.11")
+    assert result["ansible_facts"]["one_interface"] == "eth1"
+    assert result["facts"]["addresses"] == ["127.0.0.1", "192.0.2.11", "192.0.2.100"]
+    assert result["facts"]["hardware"] == ["00:00:00:00:00:00", "52:54:00:00:00:01"]
+    assert result["facts"]["floating_answers"] is None
+    assert run("preflight_facts", root=str(root), address="192.0.2.7")["ansible_facts"]["one_interface"] == ""
+    assert run("preflight_facts", root=str(root))["ansible_facts"]["one_interface"] == ""
+
+
+class Wire:
+    """A network on which some machines say that they have an address."""
+
+    def __init__(self, *frames: bytes) -> None:
+        self.frames = list(frames)
+        self.sent: list[bytes] = []
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def bind(self, place: tuple[str, int]) -> None:
+        assert place == ("eth1", 0)
+
+    def getsockname(self) -> tuple[str, int, int, int, bytes]:
+        return ("eth1", preflight_facts.ARP, 0, 1, OWN)
+
+    def send(self, frame: bytes) -> None:
+        self.sent.append(frame)
+
+    def recv(self, _size: int) -> bytes:
+        return self.frames.pop(0)
+
+
+OWN = bytes.fromhex("525400000001")
+OTHERS = [bytes.fromhex("525400000002"), bytes.fromhex("525400000003")]
+
+
+def reply(sender: bytes, address: str, operation: int = 2) -> bytes:
+    start = OWN + sender + bytes.fromhex(f"0806000108000604{operation:04x}")
+    return start + sender + socket.inet_aton(address) + OWN + socket.inet_aton("0.0.0.0") + bytes(18)  # noqa: S104
+
+
+@pytest.mark.parametrize(
+    ("frames", "answers"),
+    [
+        ([], []),
+        ([reply(OTHERS[0], "192.0.2.100")], ["52:54:00:00:00:02"]),
+        ([reply(other, "192.0.2.100") for other in OTHERS], ["52:54:00:00:00:02", "52:54:00:00:00:03"]),
+        ([reply(OTHERS[0], "192.0.2.101")], []),
+        ([reply(OWN, "192.0.2.100")], []),
+        ([reply(OTHERS[0], "192.0.2.100", operation=1)], ["52:54:00:00:00:02"]),
+    ],
+    ids=["silence", "one", "two at once", "another address", "ourselves", "one that announces itself"],
+)
+def test_who_answers_to_an_address(frames: list[bytes], answers: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire(*frames)
+    monkeypatch.setattr(preflight_facts.socket, "socket", lambda *_kind: wire)
+    monkeypatch.setattr(preflight_facts.select, "select", lambda *_wait: (wire.frames, [], []))
+    assert preflight_facts.arp_answers("eth1", "192.0.2.100") == answers
+    (question,) = wire.sent
+    assert question[:6] == b"\xff" * 6 and question[6:12] == OWN
+    assert question[28:32] == bytes(4), "a question that names a sender changes what others remember"
+    assert question[38:42] == socket.inet_aton("192.0.2.100")
+
+
+def test_an_address_that_cannot_be_asked_for() -> None:
+    assert preflight_facts.arp_answers("lo", "2001:db8::1") is None
+    assert preflight_facts.arp_answers("no-such-if", "192.0.2.100") is None
+
+
+MOUNTS = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:40 / {} rw shared:1 - nfs4 storage:/one rw,hard\n"
+
+
+def test_a_mount_is_seen_without_touching_it() -> None:
+    assert preflight_facts.is_mounted("/var/lib/one/datastores", MOUNTS.format("/var/lib/one/datastores"))
+    assert not preflight_facts.is_mounted("/var/lib/one/datastores", MOUNTS.format("/var/lib/one/datastores/0"))
+    assert not preflight_facts.is_mounted("/var/lib/one/datastores", "")
+
+
+def test_a_share(run: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert go(run, root)["share"] is None
+    assert go(run, root, share=str(tmp_path))["share"] == {"mounted": False, "writable": None}
+    monkeypatch.setattr(preflight_facts, "is_mounted", lambda path, _mounts: path == str(tmp_path))
+    asked: list[dict[str, Any]] = []
+
+    def ask(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(how)
+        return real(
+            command, **{key: value for key, value in how.items() if key not in {"user", "group", "extra_groups"}}
+        )
+
+    real = subprocess.run
+    monkeypatch.setattr(preflight_facts.subprocess, "run", ask)
+    assert go(run, root, share=str(tmp_path))["share"] == {"mounted": True, "writable": True}
+    assert (asked[0]["user"], asked[0]["group"], asked[0]["extra_groups"]) == (9869, 9869, [])
+    assert preflight_facts.writable(str(tmp_path / "nowhere")) is False
+
+
+def test_a_share_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        raise subprocess.TimeoutExpired(command, how["timeout"])
+
+    monkeypatch.setattr(preflight_facts.subprocess, "run", hang)
+    assert preflight_facts.writable("/var/lib/one/datastores") is None
