@@ -22,6 +22,7 @@ from .web import Web
 
 FAILED = 255
 WARMUP_MS = 15000
+MONITOR_MS = 60000
 
 
 class StartError(Exception):
@@ -112,7 +113,8 @@ def serve(configuration: conf.Conf, paths: Paths, log: Log) -> None:
     store = Store(configuration)
     first_contents(store, paths, configuration)
     warmup = int(os.environ.get("STANDIN_WARMUP_MS") or WARMUP_MS) / 1000
-    server = Server(configuration, store, log, secret, one_key, paths.var / "remotes/hooks", warmup)
+    look = int(os.environ.get("STANDIN_MONITOR_MS") or MONITOR_MS) / 1000
+    server = Server(configuration, store, log, secret, one_key, paths.var / "remotes/hooks", warmup, look)
     address = (configuration.single("LISTEN_ADDRESS", ""), int(configuration.single("PORT", "2633")))
     with Web(address, server.answer) as web:
         server.start()

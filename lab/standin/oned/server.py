@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import api, conf, methods, raft, template, wire
+from . import api, cloud, conf, methods, probe, raft, template, wire
 from .api import Refused, Zone
+from .cloud import Host
 from .log import Log
+from .monitor import Monitor, Times
 from .raft import Answer, AskVote, Note, Record, Replicate, Role, Send, State
 from .store import LogDisk, RecordError, Store, StoreError, applied, read_vote
 
@@ -65,10 +67,19 @@ class Server:
     """Implements api.Node. Everything of Raft happens under one lock; SQL of the state tables does not."""
 
     def __init__(
-        self, configuration: conf.Conf, store: Store, log: Log, secret: str, one_key: str, hooks: Path, warmup: float
+        self,
+        configuration: conf.Conf,
+        store: Store,
+        log: Log,
+        secret: str,
+        one_key: str,
+        hooks: Path,
+        warmup: float,
+        look: float,
     ) -> None:
         self.store, self._conf, self._log, self._secret, self._one_key = store, configuration, log, secret, one_key
         self._hooks = hooks
+        self._monitor = Monitor(self, log, probe.ask, Times.of(look))
         self.server_id = configuration.number("FEDERATION", "SERVER_ID", -1)
         self.zone_id = configuration.number("FEDERATION", "ZONE_ID", 0)
         timers = conf.Timers.of(configuration)
@@ -79,7 +90,6 @@ class Server:
         self._stopping = False
         self._hook: threading.Thread | None = None
         self._refused: dict[int, str] = {}
-        self._measured: dict[int, list[str]] = {}
         self._lanes: dict[tuple[int, str], Worker] = {}
         self._endpoints = self._read_zone().endpoints()
         self._raft: raft.Raft | None = None
@@ -99,6 +109,7 @@ class Server:
     # Life
 
     def start(self) -> None:
+        self._monitor.start()
         if self._raft is None:
             return
         self._log.write("RCM", "I", f"oned started as a follower, server {self.server_id} of {sorted(self._endpoints)}")
@@ -183,6 +194,8 @@ class Server:
     def _apply_one(self, record: Record) -> None:
         refused = self._disk.apply(record)
         zone = self._read_zone() if "zone_pool" in record.sql else None
+        if "host_pool" in record.sql:
+            self._monitor.wake()
         with self._cv:
             if refused:
                 self._log.write("DBM", "E", f"Record {record.index}: {refused}")
@@ -201,6 +214,7 @@ class Server:
             elif isinstance(action, Role):
                 self._log.write("RCM", "I", f"oned is {'the leader' if action.leader else 'a follower'} of the zone")
                 self._start_hook("RAFT_LEADER_HOOK" if action.leader else "RAFT_FOLLOWER_HOOK")
+                self._monitor.wake()
             elif isinstance(action, AskVote):
                 self._lane(-1, "votes", 0).put(lambda ask=action: self._ask_vote(ask))  # type: ignore[misc]
             elif action.message.heartbeat:
@@ -318,12 +332,13 @@ class Server:
         return conf.driver(self._conf, kind, name)
 
     def monitoring(self, host: int) -> list[str]:
-        return self._measured.get(host, [])
+        return self._monitor.measured(host)
 
     def write(self, sql: str, leaving: int | None = None) -> None:
         """One record. Without a majority this waits until there is one, or until this server leads no more."""
         if self._raft is None:
             self.store.execute(sql)
+            self._monitor.wake()
             return
         with self._cv:
             self._wait(lambda: True)
@@ -360,6 +375,24 @@ class Server:
                     self._write_term = self._disk.term
                     self._wait(lambda: self._disk.applied >= core.ready_index)
             yield
+
+    # monitor.Zone
+
+    def leading(self) -> int | None:
+        if self._raft is None:
+            return 0
+        with self._cv:
+            return self._disk.term if self._raft.state is State.LEADER else None
+
+    def hosts(self) -> list[Host]:
+        return cloud.hosts(self.store)
+
+    def change_host(self, oid: int, change: Callable[[Host], Host | None]) -> None:
+        with self._turn():
+            text = self.store.body("host_pool", oid)
+            new = change(Host.read(text)) if text is not None else None
+            if new is not None:
+                self.write(cloud.save_host(new))
 
     # Calls of clients
 
