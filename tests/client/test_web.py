@@ -115,7 +115,8 @@ def test_a_session_is_lost_as_often_as_the_login_page_came_after_the_fault(
 ) -> None:
     """It holds from the first page after the last loss; an error is no loss, and a loss before the fault no matter."""
     found = judge_sessions(pages, FAULT)
-    assert (found.lost, found.holds_after) == (expected.lost, pytest.approx(expected.holds_after))
+    assert found.lost == expected.lost
+    assert found.holds_after == pytest.approx(expected.holds_after)
 
 
 def test_turns_show_who_answered_and_a_balancer_that_comes_twice() -> None:
