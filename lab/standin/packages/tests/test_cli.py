@@ -1,7 +1,8 @@
-"""The stand-in's onezone prints the recorded tables and ends with the recorded status."""
+"""The stand-in's command line prints the recorded tables and ends with the recorded status."""
 
 from __future__ import annotations
 
+import re
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -10,9 +11,13 @@ from xmlrpc.server import SimpleXMLRPCServer
 
 import pytest
 
-from lab.standin.packages.cli import onezone
+from lab.standin.packages.cli import onezone, pools
 
 RECORDED = Path(__file__).parent / "recorded/ha3.onezone-show.leader.txt"
+HOSTS = RECORDED.with_name("ha3.onehost-list.txt").read_text()
+HOST_TABLE, HOST_XML = HOSTS[: HOSTS.index("<HOST_POOL>")], HOSTS[HOSTS.index("<HOST_POOL>") :]
+# As oned sends it: without line ends, and what is empty has two tags.
+HOST_POOL = re.sub(r"<((?!MONITORING)\w+)/>", r"<\1></\1>", "".join(line.strip() for line in HOST_XML.splitlines()))
 
 
 class Zone:
@@ -41,6 +46,9 @@ class Zone:
         answers = {
             "one.zone.info": self.document(),
             "one.zonepool.info": f"<ZONE_POOL>{self.document()}</ZONE_POOL>",
+            "one.hostpool.info": HOST_POOL,
+            "one.host.info": re.findall(r"<HOST>.*?</HOST>", HOST_POOL)[0],
+            "one.datastorepool.info": "<DATASTORE_POOL></DATASTORE_POOL>",
             "one.zone.raftstatus": "<RAFT><FEDLOG_INDEX>-1</FEDLOG_INDEX></RAFT>",
         }
         return [True, answers.get(method, 0), 0]
@@ -135,3 +143,23 @@ def test_a_missing_parameter_ends_with_255() -> None:
     with pytest.raises(SystemExit) as ended:
         onezone.main(["server-del", "0"])
     assert ended.value.code == 255
+
+
+def test_hosts_are_the_recorded_table_and_document(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pools.main("onehost", ["list", "--endpoint", endpoint]) == 0
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == HOST_TABLE.splitlines()
+    assert pools.main("onehost", ["list", "-x", "--endpoint", endpoint]) == 0
+    assert capsys.readouterr().out == HOST_XML
+
+
+def test_one_host_is_found_by_name_or_id(zone: Zone, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pools.main("onehost", ["show", "node-b", "-x", "--endpoint", endpoint]) == 0
+    assert zone.calls[-1] == ("one.host.info", "oneadmin:secret", 1, False)
+    assert capsys.readouterr().out.startswith("<HOST>\n  <ID>1</ID>\n")
+    assert pools.main("onehost", ["show", "node-x", "-x", "--endpoint", endpoint]) == 255
+    assert capsys.readouterr().out == "HOST named node-x not found.\n"
+
+
+def test_datastores_are_shown_as_xml(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pools.main("onedatastore", ["list", "-x", "--endpoint", endpoint]) == 0
+    assert capsys.readouterr().out == "<DATASTORE_POOL/>\n"
