@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab.standin.oned.conf import parse
 from lab.standin.packages import LIBRARY, VERSION, build_all, modes, packages, postinst
 
 RECORDED = Path(__file__).parent / "recorded"
 PAYLOAD = Path(__file__).parents[1] / "payload"
-UNITS = PAYLOAD / "opennebula/lib/systemd/system"
+UNITS = "*/lib/systemd/system/*.*"
 
 # What the stand-in ships and no recorded package does.
 OURS = (
@@ -81,7 +83,7 @@ def test_postinst_sets_every_owner_that_is_not_root() -> None:
 
 def test_units_say_what_the_recorded_ones_say() -> None:
     have: list[tuple[str, str, str]] = []
-    for unit in sorted(UNITS.glob("*.*")):
+    for unit in sorted(PAYLOAD.glob(UNITS)):
         if unit.is_dir():
             continue
         for line in unit.read_text().splitlines():
@@ -119,6 +121,19 @@ def test_the_default_configuration_has_the_recorded_names_and_values_in_their_or
             assert value == text.strip('"'), name
 
 
+@pytest.mark.parametrize(("package", "name"), [("sunstone", "sunstone"), ("flow", "oneflow"), ("gate", "onegate")])
+def test_the_web_services_have_the_recorded_defaults(package: str, name: str) -> None:
+    def plain(value: object) -> object:
+        """Ruby's symbols, which YAML takes for texts that begin with a colon."""
+        if isinstance(value, dict):
+            return {str(key).lstrip(":"): plain(inner) for key, inner in value.items()}
+        return value
+
+    text = (PAYLOAD / f"opennebula-{package}/etc/one/{name}-server.conf").read_text()
+    want = json.loads((RECORDED / f"{name}-server.conf.defaults.json").read_text())
+    assert plain(yaml.safe_load(text)) == want
+
+
 def test_equal_sources_give_equal_packages(built: list[Path], tmp_path: Path) -> None:
     def digests(debs: list[Path]) -> dict[str, str]:
         return {deb.name: hashlib.sha256(deb.read_bytes()).hexdigest() for deb in debs}
@@ -127,7 +142,7 @@ def test_equal_sources_give_equal_packages(built: list[Path], tmp_path: Path) ->
 
 
 def test_every_package_says_that_it_is_not_opennebula(built: list[Path]) -> None:
-    assert len(built) == 6
+    assert len(built) == 10
     for deb in built:
         fields = subprocess.run(["dpkg-deb", "-f", deb], capture_output=True, text=True, check=True).stdout
         assert f"Version: {VERSION}\n" in fields
