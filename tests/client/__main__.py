@@ -12,7 +12,7 @@ from tests.client.run import Client, Plan
 def main() -> int:
     """Read the arguments, run to the end, and say where the log is."""
     parser = argparse.ArgumentParser(prog="python -m tests.client", description=__doc__)
-    parser.add_argument("--server", action="append", required=True, metavar="URL", help="endpoint; repeat, in order")
+    parser.add_argument("--server", required=True, metavar="URL", help="endpoint of the API")
     parser.add_argument("--auth-file", type=Path, required=True, help="file with user:password (never an argument)")
     parser.add_argument("--prefix", required=True, help="what the names of this run's documents begin with")
     parser.add_argument("--log", type=Path, required=True, help="JSON lines, one per call; must not exist yet")
@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--ca", default="", help="file with the certificate that vouches for https")
     options = parser.parse_args()
     plan = Plan(
-        servers=tuple(options.server),
+        server=options.server,
         session=options.auth_file.read_text().strip(),
         prefix=options.prefix,
         seconds=options.seconds,

@@ -67,7 +67,7 @@ def judge_service(calls: Sequence[Call], kind: Kind, fault: Fault) -> Service:
 class Sessions:
     """What became of the one person at the web interface."""
 
-    lost: int  # how often a session was gone
+    lost: int  # sessions that were gone
     holds_after: float | None  # seconds from the fault until a session held that lasted to the end; 0: it never went
 
 
@@ -79,8 +79,10 @@ def judge_sessions(calls: Sequence[Call], fault: Fault) -> Sessions:
     gone = [number for number, call in enumerate(pages) if call.outcome == "logged out"]
     if not gone:
         return Sessions(0, 0.0)
-    back = [call.done for call in pages[gone[-1] + 1 :] if call.outcome == "acknowledged"]
-    return Sessions(len(gone), back[0] - fault.ordered if back else None)
+    lost = {pages[number].name for number in gone}
+    back = [call.done for call in pages if call.outcome == "acknowledged" and call.name not in lost]
+    back = [done for done in back if done > pages[gone[-1]].sent]
+    return Sessions(len(lost), back[0] - fault.ordered if back else None)
 
 
 @dataclasses.dataclass(frozen=True)

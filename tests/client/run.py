@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
@@ -15,13 +16,14 @@ from tests.client.web import Browser
 
 DOCUMENT_TYPE = 4200
 REPLICATES_WITHIN = 1.0
+AT_ONCE = 10  # calls of one kind: one that hangs must not keep the next from being made
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """What a client does: whom it asks, as whom, how often and how long."""
 
-    servers: tuple[str, ...]
+    server: str  # endpoint of the API
     session: str = dataclasses.field(repr=False)
     prefix: str
     interval: float = 0.2
@@ -33,12 +35,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Refuse a plan without an end or a pause."""
-        if not self.servers or self.interval < 0.05 or not 0 < self.seconds <= 600:
-            raise ValueError("the client wants servers, an interval of 0.05 s or more and an end within 600 s")
+        if not self.server or self.interval < 0.02 or not 0 < self.seconds <= 600:
+            raise ValueError("the client wants a server, an interval of 0.02 s or more and an end within 600 s")
 
 
 class Client:
-    """Writes documents and reads them back; after a failure it turns to the next server and never repeats a write."""
+    """Writes documents, reads one back, looks at the web interface: each at its own pace, no call ever repeated."""
 
     def __init__(self, plan: Plan, log: TextIO) -> None:
         """Keep the plan; calls go to the log as they end."""
@@ -46,28 +48,27 @@ class Client:
         self._log = log
         self._lock = threading.Lock()
         self._first: tuple[float, int] | None = None  # when acknowledged, which document
+        self._browser = Browser(plan.web, plan.session, plan.ca, plan.timeout)
+        self._inside = False
+        self._sessions = 0  # pages of a session that is gone may still be under way when the next is there
+        self._logging_in = threading.Lock()
 
     def run(self) -> None:
-        """Write and read until the end."""
-        end = time.time() + self._plan.seconds
-        threads = [
-            threading.Thread(target=self._loop, args=(kind, step, end))
-            for kind, step in (("write", self._write), ("read", self._read))
-        ]
-        if self._plan.web:
-            threads.append(threading.Thread(target=self._watch, args=(end,)))
+        """Write, read and look until the end."""
+        steps = [self._write, self._read, *([self._look] if self._plan.web else [])]
+        threads = [threading.Thread(target=self._loop, args=(step, time.time() + self._plan.seconds)) for step in steps]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
     def _ticks(self, end: float) -> Iterator[int]:
-        """Count moments, `interval` apart; a call that took longer costs the moments it covered."""
+        """Count moments, `interval` apart."""
         start = time.monotonic()
         tick = 0
         while time.time() < min(end, self._asked_to_end()):
             yield tick
-            tick = max(tick + 1, int((time.monotonic() - start) / self._plan.interval) + 1)
+            tick += 1
             time.sleep(max(0.0, start + tick * self._plan.interval - time.monotonic()))
 
     def _asked_to_end(self) -> float:
@@ -75,54 +76,65 @@ class Client:
         text = path.read_text().strip() if path and path.exists() else ""
         return float(text) if text else float("inf")
 
-    def _loop(self, kind: Kind, step: Callable[[str, str], tuple[str, Answer] | None], end: float) -> None:
-        server = 0
-        for tick in self._ticks(end):
-            endpoint = self._plan.servers[server]
-            sent = time.time()
-            result = step(endpoint, f"{self._plan.prefix}{tick:06d}")
-            if result is None:
-                continue
-            name, answer = result
-            document = answer.payload if isinstance(answer.payload, int) else None
-            self._note(_call(kind, name, endpoint, sent, answer, document))
-            if answer.outcome != "acknowledged":
-                server = (server + 1) % len(self._plan.servers)
+    def _loop(self, step: Callable[[int], None], end: float) -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            under_way = [pool.submit(step, tick) for tick in self._ticks(end)]
+        for done in under_way:
+            done.result()
 
-    def _watch(self, end: float) -> None:
-        """Log in, and stay: a new login only where the old one is gone."""
-        browser = Browser(self._plan.web, self._plan.session, self._plan.ca, self._plan.timeout)
-        inside = False
-        for tick in self._ticks(end):
-            sent = time.time()
-            kind: Kind = "page" if inside else "login"
-            answer = browser.page() if inside else browser.login()
-            self._note(_call(kind, f"{kind} {tick}", self._plan.web, sent, answer))
-            inside = answer.outcome == "acknowledged" if kind == "login" else answer.outcome != "logged out"
-
-    def _write(self, endpoint: str, name: str) -> tuple[str, Answer]:
-        arguments = (self._plan.session, f'NAME = "{name}"', DOCUMENT_TYPE)
-        answer = call(endpoint, "one.document.allocate", arguments, self._plan.timeout, self._plan.ca)
-        if answer.outcome == "acknowledged" and isinstance(answer.payload, int):
+    def _write(self, tick: int) -> None:
+        name, sent = f"{self._plan.prefix}{tick:06d}", time.time()
+        answer = self._ask("one.document.allocate", f'NAME = "{name}"', DOCUMENT_TYPE)
+        document = answer.payload if isinstance(answer.payload, int) else None
+        if answer.outcome == "acknowledged" and document is not None:
             with self._lock:
-                self._first = self._first or (time.time(), answer.payload)
-        return name, answer
+                self._first = self._first or (time.time(), document)
+        self._note("write", name, sent, answer, document)
 
-    def _read(self, endpoint: str, _name: str) -> tuple[str, Answer] | None:
+    def _read(self, tick: int) -> None:
         """Read the run's first document, which every server has: a refusal means no service, not a server behind."""
         with self._lock:
             since, document = self._first or (float("inf"), -1)
-        if since > time.time() - REPLICATES_WITHIN:
-            return None
-        arguments = (self._plan.session, document, False)
-        return f"document {document}", call(endpoint, "one.document.info", arguments, self._plan.timeout, self._plan.ca)
+        if since <= time.time() - REPLICATES_WITHIN:
+            sent = time.time()
+            self._note("read", f"read {tick}", sent, self._ask("one.document.info", document, False))
 
-    def _note(self, entry: Call) -> None:
+    def _look(self, _tick: int) -> None:
+        """See the page behind the login; a new login only where the session is gone, and one at a time."""
+        sent = time.time()
+        session = self._sessions
+        if self._inside:
+            answer = self._browser.page()
+            if answer.outcome == "logged out" and session == self._sessions:
+                self._inside = False
+            self._note("page", f"session {session}", sent, answer)
+        elif self._logging_in.acquire(blocking=False):
+            try:
+                answer = self._browser.login()
+                self._sessions += 1
+                self._inside = answer.outcome == "acknowledged"
+            finally:
+                self._logging_in.release()
+            self._note("login", f"session {self._sessions}", sent, answer)
+
+    def _ask(self, method: str, *arguments: object) -> Answer:
+        plan = self._plan
+        return call(plan.server, method, (plan.session, *arguments), plan.timeout, plan.ca)
+
+    def _note(self, kind: Kind, name: str, sent: float, answer: Answer, document: int | None = None) -> None:
+        server = self._plan.web if kind in ("login", "page") else self._plan.server
+        entry = Call(
+            kind,
+            name,
+            server,
+            sent,
+            time.time(),
+            answer.outcome,
+            document,
+            answer.reason,
+            answer.served_by,
+            answer.balanced_by,
+        )
         with self._lock:
             self._log.write(entry.to_line() + "\n")
             self._log.flush()
-
-
-def _call(kind: Kind, name: str, server: str, sent: float, answer: Answer, document: int | None = None) -> Call:
-    who = {"served_by": answer.served_by, "balanced_by": answer.balanced_by}
-    return Call(kind, name, server, sent, time.time(), answer.outcome, document, answer.reason, **who)

@@ -92,12 +92,13 @@ def test_a_wrong_password_an_error_page_and_a_dead_server_are_failures() -> None
     assert Browser(base, WORD, "", 1.0).page().outcome == "failed"
 
 
-def page(sent: float, outcome: Outcome = "acknowledged", balancer: str = "lb1") -> Call:
+def page(sent: float, outcome: Outcome = "acknowledged", balancer: str = "lb1", session: int = 1) -> Call:
     """Give a look at the page that took a tenth of a second."""
-    return Call("page", "page", "https://cloud", sent, sent + 0.1, outcome, balanced_by=balancer)
+    return Call("page", f"session {session}", "https://cloud", sent, sent + 0.1, outcome, balanced_by=balancer)
 
 
 FAULT = Fault(ordered=10.0, hit=10.1)
+ONE, TWO = Sessions(1, 2.3), Sessions(2, 4.1)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +106,10 @@ FAULT = Fault(ordered=10.0, hit=10.1)
     [
         ([page(9, "logged out"), page(11), page(12)], Sessions(0, 0.0)),
         ([page(11, "failed"), page(12)], Sessions(0, 0.0)),
-        ([page(11, "logged out"), page(12.2), page(13)], Sessions(1, 2.3)),
-        ([page(11, "logged out"), page(12), page(13, "logged out"), page(14)], Sessions(2, 4.1)),
-        ([page(11), page(12, "logged out"), page(13, "failed")], Sessions(1, None)),
+        ([page(11, "logged out"), page(11.1, "logged out"), page(12.2, session=2), page(13, session=2)], ONE),
+        ([page(11, "logged out"), page(12, session=2), page(13, "logged out", session=2), page(14, session=3)], TWO),
+        ([page(11), page(12, "logged out"), page(13, "failed", session=2)], Sessions(1, None)),
+        ([page(11, "logged out"), page(12)], Sessions(1, None)),
     ],
 )
 def test_a_session_is_lost_as_often_as_the_login_page_came_after_the_fault(

@@ -19,7 +19,7 @@ SLACK = 15.0  # a last call, and a busy machine
 def run(
     folder: Path,
     prefix: str,
-    servers: Sequence[str],
+    server: str,
     auth_file: Path,
     strike: Callable[[], None],
     prove: Callable[[], None],
@@ -29,7 +29,7 @@ def run(
     """Strike while the client runs, have it proven, and give the client's log and the moments around the strike."""
     log, stop = folder / "client.jsonl", folder / "stop"
     command = [sys.executable, "-m", "tests.client", f"--auth-file={auth_file}", f"--prefix={prefix}"]
-    command += [f"--log={log}", f"--stop-file={stop}", "--seconds=150", *(f"--server={server}" for server in servers)]
+    command += [f"--log={log}", f"--stop-file={stop}", "--seconds=150", f"--server={server}"]
     command += [f"--web={web}"] * bool(web) + [f"--ca={ca}"] * bool(ca)
     kinds = ("write", "read", "page") if web else ("write", "read")
     with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2]) as client:
