@@ -95,9 +95,10 @@ def cloud_health(
         for name, parts in carries.items()
         if name not in leaving
     ]
-    verdicts = [hostvars[name].get(zone) for name in groups["frontends"]]
-    best = best_zone([verdict for verdict in verdicts if isinstance(verdict, Mapping)])
-    return judge(cloud_from(cloud), machines, best, time.time()).as_dict()
+    found = [hostvars[name].get(zone) for name in groups["frontends"]]
+    verdicts = [verdict for verdict in found if isinstance(verdict, Mapping)]
+    why = next((str(verdict["msg"]) for verdict in verdicts if verdict.get("msg")), "")
+    return judge(cloud_from(cloud), machines, best_zone(verdicts), time.time(), why).as_dict()
 
 
 class FilterModule:

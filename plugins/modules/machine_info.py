@@ -143,7 +143,11 @@ options:
         type: path
         default: /var/lib/one/datastores
       sentinel:
-        description: Name of the file at its top by which it is known.
+        description: Name of the file at its top that says whose it is.
+        type: str
+        required: true
+      belongs_to:
+        description: What that file has to say.
         type: str
         required: true
       owner:
@@ -225,6 +229,7 @@ def spec() -> Dict[str, Any]:
         "share": part(
             path={"type": "path", "default": "/var/lib/one/datastores"},
             sentinel=text,
+            belongs_to=text,
             owner={"type": "int", "default": 9869},
         ),
         "node": part(uri={"type": "str", "default": "qemu:///system"}),
@@ -256,7 +261,7 @@ def questions(params: Mapping[str, Any]) -> Questions:
         if frontend["login"]:
             asked["login"] = partial(looks.login, **frontend["login"], auth_file=frontend["auth_file"], timeout=timeout)
     if share:
-        asked["share"] = partial(looks.share, share["path"], share["sentinel"], share["owner"])
+        asked["share"] = partial(looks.share, **share)
     if node:
         asked["libvirt"] = partial(looks.libvirt, node["uri"])
     # A question's own timeout says more than being left behind, so it is given a moment to speak.

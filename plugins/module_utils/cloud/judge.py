@@ -186,12 +186,14 @@ class Verdict:
     web: str | None
     api: str | None
     address: str | None
+    host: str | None
     leader: str | None
     holder: str | None
     share: str
     package: str | None
     at: float
     asked: int
+    answered: int
     machines: tuple[MachineHealth, ...]
     zone: Mapping[str, Any] | None
     problems: tuple[Problem, ...]
@@ -210,12 +212,14 @@ class Verdict:
             "web": self.web,
             "api": self.api,
             "address": self.address,
+            "host": self.host,
             "leader": self.leader,
             "holder": self.holder,
             "share": self.share,
             "package": self.package,
             "at": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.at)),
             "asked": self.asked,
+            "answered": self.answered,
             "machines": [machine.as_dict() for machine in self.machines],
             "zone": self.zone,
             "problems": [problem.as_dict() for problem in self.problems],
@@ -229,14 +233,27 @@ def best_zone(verdicts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None
     return max(known, key=lambda verdict: (bool(verdict["serving"]), int(verdict["answering"])), default=None)
 
 
-def judge(cloud: Cloud, machines: Sequence[Machine], zone: Mapping[str, Any] | None, now: float) -> Verdict:
-    """The verdict over what every machine answered; `zone` is the zone's own verdict, `now` in seconds of the epoch."""
-    return _Judgement(cloud, machines, zone, now).verdict()
+def judge(
+    cloud: Cloud, machines: Sequence[Machine], zone: Mapping[str, Any] | None, now: float, zone_failure: str = ""
+) -> Verdict:
+    """The verdict over what every machine answered.
+
+    `zone` is the zone's own verdict, or `zone_failure` says why there is none; `now` is in seconds of the epoch.
+    """
+    return _Judgement(cloud, machines, zone, now, zone_failure).verdict()
 
 
 class _Judgement:
-    def __init__(self, cloud: Cloud, machines: Sequence[Machine], zone: Mapping[str, Any] | None, now: float) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        machines: Sequence[Machine],
+        zone: Mapping[str, Any] | None,
+        now: float,
+        zone_failure: str,
+    ) -> None:
         self.cloud = cloud
+        self.zone_failure = zone_failure.rstrip(".")
         self.machines = machines
         self.zone = zone
         self.now = now
@@ -307,7 +324,8 @@ class _Judgement:
                     "zone_unknown",
                     None,
                     "frontends",
-                    f"No front-end could say how the zone is ({names} asked).",
+                    f"No front-end could say how the zone is ({names} asked)"
+                    + (f": {self.zone_failure}." if self.zone_failure else "."),
                     "See whether the front-ends can be reached over ssh and hold /var/lib/one/.one/one_auth.",
                 )
             return
@@ -567,13 +585,18 @@ class _Judgement:
                 f"{where} is not mounted: images written there would stay on {machine.name} alone.",
                 f"Mount it: site.yml --limit {machine.name}, or mount {path}",
             )
-        elif not look.values["sentinel"]:
+        elif look.values["sentinel"] != look.values["wanted"]:
+            says = look.values["sentinel"]
             self._add(
                 "share_strange",
                 machine,
                 None,
-                f"{where} is mounted from {look.values.get('source')}, but the cloud's own file "
-                f"{look.values.get('sentinel_name')} is not in it: another share, or an empty one.",
+                f"{where} is mounted from {look.values.get('source')}, but its {look.values.get('sentinel_name')} "
+                + (
+                    f"says '{says}', not '{look.values['wanted']}'."
+                    if says
+                    else "is missing: another share, or an empty one."
+                ),
                 "Compare one_datastore_source on all machines; run site.yml when it is the right one.",
             )
         else:
@@ -715,12 +738,14 @@ class _Judgement:
             web=self._web(),
             api=self._api(),
             address=self.address if self.balancers else None,
+            host=self._host_name(),
             leader=self.leader,
             holder=self.holders[0].name if len(self.holders) == 1 else None,
             share=self.cloud.share,
             package=next((p for m in self._of("frontends") if (p := m.value("package", "version"))), None),
             at=self.now,
             asked=sum(machine.asked for machine in self.machines),
+            answered=sum(machine.answered for machine in self.machines),
             machines=machines,
             zone=self.zone,
             problems=problems,
@@ -772,7 +797,7 @@ class _Judgement:
             servers = machine.value("haproxy", "servers", ())
             up = sum(server["state"] == "up" for server in servers)
             place = "holds the address" if machine in self.holders else "stands by"
-            return f"{place}, {up} of {_counted(len(servers), 'server')} up" if servers else place
+            return f"{place}, {up} of {len(servers)} up" if servers else place
         if part == "frontends":
             servers = [] if self.zone is None else self.zone["servers"]
             state = next((server["state"] for server in servers if server["name"] == machine.name), "")

@@ -324,21 +324,22 @@ def _cookie(headers: http.client.HTTPMessage) -> str:
 # -- the share and hypervisors ----------------------------------------------------------------------------------------
 
 
-def share(path: str, sentinel: str, owner: int) -> Answer:
+def share(path: str, sentinel: str, belongs_to: str, owner: int) -> Answer:
     """Whether the share is mounted, ours, writable by its owner, and how much of it is free.
 
-    A small file is written and removed as the owner: permissions alone do not show a share without its majority.
+    The sentinel, a file at its top, says whose the share is: a strange one has none, or another. A small file is
+    written and removed as the owner: permissions alone do not show a share without its majority.
     """
     with open("/proc/self/mountinfo", encoding="utf-8") as handle:
         mount = parse.mounted_at(handle.read(), path)
-    values: Answer = {"path": path, "mounted": mount is not None, "sentinel_name": sentinel}
+    values: Answer = {"path": path, "mounted": mount is not None, "sentinel_name": sentinel, "wanted": belongs_to}
     if mount is None:
         return values
     space = os.statvfs(path)
     values.update(
         fstype=mount[0],
         source=mount[1],
-        sentinel=os.path.exists(os.path.join(path, sentinel)),
+        sentinel=_first_line(os.path.join(path, sentinel)),
         size=space.f_blocks * space.f_frsize,
         free=space.f_bavail * space.f_frsize,
         writable=True,
@@ -356,6 +357,14 @@ def share(path: str, sentinel: str, owner: int) -> Answer:
     except OSError as error:
         values.update(writable=False, reason=reason(error))
     return values
+
+
+def _first_line(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return handle.readline().strip()
+    except FileNotFoundError:
+        return None
 
 
 def libvirt(uri: str) -> Answer:

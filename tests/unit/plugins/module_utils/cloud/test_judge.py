@@ -79,12 +79,12 @@ def not_a_word(scene: Scene) -> None:
 NODES = (host("node1", 0), host("node2", 1))
 # What was done to the cloud: the codes that it gives, the verdict, and state and words of a machine that it concerns.
 FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
-    "all well": (lambda scene: None, [], "healthy", ("lb1", "healthy", "holds the address, 6 of 6 servers up")),
+    "all well": (lambda scene: None, [], "healthy", ("lb1", "healthy", "holds the address, 6 of 6 up")),
     "nobody holds the address": (
         holds(),
         ["no_holder"],
         "no_service",
-        ("lb1", "healthy", "stands by, 6 of 6 servers up"),
+        ("lb1", "healthy", "stands by, 6 of 6 up"),
     ),
     "both hold it": (
         holds("lb1", "lb2"),
@@ -215,11 +215,12 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         ("node2", "degraded", "share is not mounted"),
     ),
     "another share": (
-        share(sentinel=False),
+        share(sentinel="another's"),
         ["share_strange"],
         "degraded",
         ("node2", "degraded", "share is not the cloud's"),
     ),
+    "a share without a sentinel": (share(sentinel=None), ["share_strange"], "degraded", ("node2", "degraded", "")),
     "a full share": (share(free=4 << 30), ["share_full"], "degraded", ("node2", "degraded", "share is full")),
     "a share with little left": (share(free=5 << 30), [], "healthy", ("node2", "healthy", "MONITORED, 0 VMs")),
     "a share of unknown size": (share(size=0, free=0), [], "healthy", ("node2", "healthy", "")),
@@ -449,6 +450,14 @@ def test_what_was_left_out_is_not_judged() -> None:
         "Cloud OpenNebula is healthy: 9 machines. Only 2 of 9 machines were asked, the verdict is about those."
     )
     assert {machine.name for machine in verdict.machines if machine.state != "unknown"} == {"lb2", "cache1"}
+
+
+def test_why_the_zone_is_unknown_is_said() -> None:
+    scene = Scene()
+    verdict = judge.judge(scene.cloud, scene.machines(), None, NOW, "one_auth does not exist.")
+    assert verdict.problems[0].sentence == (
+        "No front-end could say how the zone is (fe1, fe2, fe3 asked): one_auth does not exist."
+    )
 
 
 def test_front_ends_alone() -> None:
