@@ -8,22 +8,27 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.hosts import checks, state
 from lab.hosts import machines as hosts
 from lab.hosts.inventory import read_lab
 from lab.hosts.plan import Lab, LabError
-from lab.standin.packages import VERSION, BuildError, build_all, modes, packages
+from lab.standin.packages import VERSION, BuildError, build_all, modes
 
 from . import listed
 from .driver import REAL, STANDIN, DriverError, Machine, Timers, each, hand_out, machines
 from .listener import DEVIATIONS, Deviations
-from .masks import ADDRESSES, HEADERS, IDENTIFIERS, MASKS
+from .masks import ADDRESSES, HEADERS, IDENTIFIERS, MASKS, REPEATED
+from .node import NAME, UNREACHABLE, Node
 from .plan import SITUATIONS, Runner, SituationError
 from .recording import Recording, load
 
 INVENTORY = Path(__file__).parent / "inventory"
+COMMON = ("opennebula-common-onecfg", "opennebula-common")
+FRONT_END = (*COMMON, "opennebula-rubygems", "opennebula-libs", "opennebula-tools", "opennebula")
+NODE = (*COMMON, "opennebula-node-kvm")
 
 
 def say(line: str = "") -> None:
@@ -31,13 +36,12 @@ def say(line: str = "") -> None:
 
 
 def debs(lab: Lab, source: str) -> tuple[list[str], str, Timers]:
-    """The packages to install, what they are, and how long their warm-up is."""
-    wanted = [package.name for package in packages()]
+    """The packages there are, what they are, and how long their warm-up is."""
     if source == "standin":
         built = [deb.name for deb in build_all(lab.repository)]
         return built, f"the stand-in {VERSION}", STANDIN
     found = []
-    for name in wanted:
+    for name in dict.fromkeys((*FRONT_END, *NODE)):
         paths = sorted(Path(source).glob(f"{name}_*.deb"))
         if len(paths) != 1:
             raise LabError(f"{source} holds {len(paths)} packages {name}, not one: give a folder with one release.")
@@ -45,6 +49,17 @@ def debs(lab: Lab, source: str) -> tuple[list[str], str, Timers]:
     if any("standin" in path.name for path in found):
         raise LabError(f"{source} holds the stand-in: leave --source out for it.")
     return hand_out(lab, found), f"{found[-1].name} of {source}", REAL
+
+
+def of(names: Sequence[str], files: Sequence[str]) -> list[str]:
+    """The files that hold these packages."""
+    return [file for file in files if file.partition("_")[0] in names]
+
+
+def lab_node(lab: Lab, timers: Timers) -> Node:
+    host = next(host for host in lab.hosts if host.name == NAME)
+    nobody = str(lab.subnet.network_address + 99)
+    return Node(Machine(lab, host, 0, timers, ""), {NAME: str(host.address), UNREACHABLE: nobody})
 
 
 def report(recordings: Mapping[str, Recording], differences: Mapping[str, Sequence[str]]) -> bool:
@@ -66,7 +81,7 @@ def report(recordings: Mapping[str, Recording], differences: Mapping[str, Sequen
     say(f"masked: {len(MASKS)} kinds of values")
     for mask in MASKS:
         say(f"       {mask.path}: {mask.reason}")
-    for rule in (ADDRESSES, IDENTIFIERS, HEADERS):
+    for rule in (ADDRESSES, IDENTIFIERS, HEADERS, REPEATED):
         say(f"       {rule}")
     for name in wrong:
         say(f"DIFFERS {name}: {'; '.join(differences[name])}")
@@ -80,7 +95,7 @@ def report(recordings: Mapping[str, Recording], differences: Mapping[str, Sequen
 def wrongly_installed(machine: Machine) -> list[str]:
     """Where owners and modes on a machine are not those that the packages declare."""
     home = "/var/lib/one"
-    want = {mode.path: f"{mode.mode:o} {mode.owner}" for package in packages() for mode in modes(package.name)}
+    want = {mode.path: f"{mode.mode:o} {mode.owner}" for package in FRONT_END for mode in modes(package)}
     want |= {f"{home}/.one/one_auth": "600 oneadmin:oneadmin", f"{home}/.ssh/id_rsa": "600 oneadmin:oneadmin"}
     shown = machine.run(f"stat -c '%n %a %U:%G' {' '.join(want)}").decode()
     have = dict(line.split(" ", 1) for line in shown.splitlines())
@@ -119,9 +134,13 @@ def main(arguments: Sequence[str]) -> int:
         try:
             wrong: list[str] = []
             files, what, timers = debs(lab, chosen.source)
-            zone = machines(lab, timers)
-            say(f"installing {what} on {', '.join(machine.address for machine in zone)}")
-            each(zone, "install", files)
+            zone, node = machines(lab, timers), lab_node(lab, timers)
+            say(f"installing {what} on {', '.join(machine.address for machine in zone)} and {NAME}")
+            with ThreadPoolExecutor() as pool:
+                prepared = pool.submit(node.install, of(NODE, files))
+                each(zone, "install", of(FRONT_END, files))
+                prepared.result()
+            node.welcome(zone[0])
             if chosen.source == "standin":
                 each(zone, "warm_up")
                 for line in (wrong := wrongly_installed(zone[0])):
@@ -129,7 +148,7 @@ def main(arguments: Sequence[str]) -> int:
             say(f"{time.monotonic() - started:5.0f} s  installed")
             # A real zone has no excuse.
             deviations = DEVIATIONS if chosen.source == "standin" else {}
-            runner = Runner(zone, recordings, timers, say, str(lab.gateway), deviations)
+            runner = Runner(zone, recordings, timers, say, str(lab.gateway), deviations, node)
             complete = not wrong
             for title, situation in SITUATIONS[: chosen.only]:
                 say(f"{time.monotonic() - started:5.0f} s  {title}")

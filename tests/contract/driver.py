@@ -71,12 +71,7 @@ class Machine:
         return done.stdout
 
     def install(self, debs: Sequence[str]) -> None:
-        quiet = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
-        self.run(f"{quiet} update", timeout=600)
-        files = " ".join(f"/srv/one-repo/{deb}" for deb in debs)
-        kept = "--reinstall -o Dpkg::Options::=--force-confold"  # machines kept from another run
-        packages = f"{' '.join(PACKAGES)} {files}"
-        self.run(f"{quiet} install --no-install-recommends {kept} {packages} >/dev/null", timeout=900)
+        quiet_install(self, [*PACKAGES, *(f"/srv/one-repo/{deb}" for deb in debs)])
         main = next(deb for deb in debs if deb.startswith("opennebula_"))
         self.run(f"dpkg-deb --fsys-tarfile /srv/one-repo/{main} | tar -xOf - ./etc/one/oned.conf >{SHIPPED}")
         self.run(f"systemctl mask {' '.join(UNUSED)} 2>/dev/null")
@@ -164,14 +159,21 @@ class Machine:
     def take_keys(self, archive: bytes) -> None:
         self.run("tar -C /var/lib/one -xpf -", archive)
 
-    def cut(self, peers: Iterable[Machine]) -> None:
+    def cut(self, *addresses: str) -> None:
         """Away from its peers but not from us: what it sends to them goes to a card that nobody has."""
-        for peer in peers:
-            self.run(f"ip neigh replace {peer.address} lladdr {LOST} dev host0 nud permanent")
+        for address in addresses:
+            self.run(f"ip neigh replace {address} lladdr {LOST} dev host0 nud permanent")
 
-    def heal(self, peers: Iterable[Machine]) -> None:
-        for peer in peers:
-            self.run(f"ip neigh del {peer.address} dev host0")
+    def heal(self, *addresses: str) -> None:
+        for address in addresses:
+            self.run(f"ip neigh del {address} dev host0")
+
+
+def quiet_install(machine: Machine, packages: Sequence[str]) -> None:
+    quiet = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
+    machine.run(f"{quiet} update", timeout=600)
+    kept = "--reinstall -o Dpkg::Options::=--force-confold"  # machines kept from another run
+    machine.run(f"{quiet} install --no-install-recommends {kept} {' '.join(packages)} >/dev/null", timeout=900)
 
 
 def quoted(command: str) -> str:
@@ -180,7 +182,7 @@ def quoted(command: str) -> str:
 
 def machines(lab: Lab, timers: Timers) -> list[Machine]:
     """The zone's hosts in the inventory's order."""
-    return [Machine(lab, host, i + 1, timers, secrets.token_hex(12)) for i, host in enumerate(lab.hosts)]
+    return [Machine(lab, host, i + 1, timers, secrets.token_hex(12)) for i, host in enumerate(lab.of("frontends"))]
 
 
 def each(all_machines: Sequence[Machine], action: str, *arguments: object) -> None:

@@ -26,6 +26,8 @@ class Mask:
 NUMBER, HASH, TEXT = r"-?\d+", "[0-9a-f]{64}", "(?s).*"
 RAFT = r"one\.zone\.raftstatus"
 CONFIG = r"one\.system\.config"
+HOSTS = r"one\.host(pool)?\.(info|monitoring)"
+ERROR = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} : Error monitoring Host [\w.-]+ \(\d\): "
 
 MASKS = (
     Mask(RAFT, "RAFT/(TERM|COMMIT|LOG_INDEX|LOG_TERM)", NUMBER, "count what a zone went through; relations are kept"),
@@ -37,6 +39,14 @@ MASKS = (
         HASH,
         "serveradmin's password is drawn at random for every zone; oneadmin's is the recorded one and compared",
     ),
+    Mask("one\\.datastore(pool)?\\.info", ".*/(TOTAL|FREE|USED)_MB", NUMBER, "the disk is this machine's own"),
+    Mask(HOSTS, ".*/ERROR", ERROR, "says when it was"),
+    Mask(HOSTS, ".*/HOST_SHARE/(TOTAL|MAX)_(CPU|MEM)", NUMBER, "the node is this machine's size"),
+    Mask(HOSTS, ".*/DATASTORES/(FREE|MAX|USED)_DISK", NUMBER, "the node's disk is this machine's own"),
+    Mask(HOSTS, ".*/NUMA_NODES/.*", r"[\d:,-]+|NO", "the node's processors and memory are this machine's own"),
+    Mask(HOSTS, ".*/TEMPLATE/(KVM_.*|MODELNAME)", r"[\w().,@ -]+", "the node's processor is this machine's own"),
+    Mask(HOSTS, ".*/TEMPLATE/(CPUSPEED|CGROUPS_VERSION)", NUMBER, "the node's kernel is this machine's own"),
+    Mask(HOSTS, ".*MONITORING/(TIMESTAMP|CAPACITY/.*|NUMA_NODE/.*)", NUMBER, "measured anew every time"),
     Mask(CONFIG, ".*/ONE_KEY", HASH, "drawn at random for every zone"),
     Mask(CONFIG, ".*/DB/PASSWD", TEXT, "the database's password is this lab's own"),
     Mask(CONFIG, ".*/RAFT_[A-Z]+_HOOK/ARGUMENTS", TEXT, "the recorded hooks moved an address of their own network"),
@@ -49,4 +59,7 @@ RELATIONS = (("COMMIT", "LOG_INDEX"), ("LOG_TERM", "TERM"))
 # Replaced on both sides before comparing, never blanked:
 ADDRESSES = "addresses and names of the recorded front-ends stand for those of the zone's, in their order"
 IDENTIFIERS = "ids, terms and indexes that an earlier call of the situation gave: the recorded number stands for it"
+REPEATED = "cores, huge pages, NUMA nodes, measurements: where one machine has more of them, the first counts"
+# Those, the innermost first.
+REPEATED_ELEMENTS = ("CORE", "HUGEPAGE", "NODE", "NUMA_NODE", "MONITORING")
 HEADERS = "HTTP headers and durations are not part of an answer: dates, lengths and the machine's speed"

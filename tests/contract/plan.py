@@ -6,12 +6,14 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .compare import Zone, compare
 from .driver import Machine, Timers, each
 from .listener import Deviations, compare_call, listening
+from .node import NAME, UNREACHABLE, Node
 from .recording import Answer, Recording, Typed, call
 
 SOLO, CANDIDATE, FOLLOWER, LEADER = 0, 1, 2, 3
@@ -20,6 +22,9 @@ ANSWER_TIMEOUT = 10.0
 # A call that never answers is told from a slow one: the recorded client gave up after 8 s and 10 s.
 HANGS = 4.0
 UNKNOWN_METHOD = -506
+# A real leader takes 9 s to the first answer of a node, and tries an unreachable one several times.
+NODE_TIMEOUT = 150.0
+IN_ERROR = "<STATE>3</STATE>"
 
 
 class SituationError(Exception):
@@ -49,6 +54,7 @@ class Runner:
     say: Callable[[str], None]
     gateway: str = ""
     deviations: Deviations = field(default_factory=dict)
+    node: Node | None = None
     differences: dict[str, list[str]] = field(default_factory=dict)
     sent: dict[str, list[str]] = field(default_factory=dict)
 
@@ -235,7 +241,9 @@ def solo(z: Runner) -> None:
         z.check(f"solo.{name}", exact=True)
     for name in ("zonepool.info", "system.version", "system.config", "user.info", "userpool.info", "grouppool.info"):
         z.check(f"solo.{name}")
-    for name in ("bad-auth", "unknown-user", "unknown-method", "wrong-arity", "zone-not-found"):
+    for name in ("datastorepool.info", "hostpool.info", "clusterpool.info"):
+        z.check(f"solo.{name}")
+    for name in ("bad-auth", "unknown-user", "unknown-method", "wrong-arity", "zone-not-found", "host-not-found"):
         z.check(f"err.{name}")
     z.check("solo.zone.resetserver.unknown")
     z.check("solo.zone.addserver.first")
@@ -247,7 +255,7 @@ def solo(z: Runner) -> None:
     z.check("solo.zone.delserver.1")
     z.check("solo.zone.resetserver.0")
     # A new leader monitors its datastores and writes what it finds; without them a new term stays without a write. The
-    # stand-in has none yet.
+    # stand-in's leader does not, and knows no such call.
     for datastore in ("2", "1", "0"):
         gone = z.ask(1, "datastore.delete", ("int", datastore))
         if not gone.success and (gone.fault is None or gone.fault[0] != UNKNOWN_METHOD):
@@ -270,6 +278,7 @@ def two(z: Runner) -> None:
     z.check("ha2.zone.addserver")
     z.check("ha2.zone.info.second-not-started")
     z.check("ha2.write-no-quorum.group.allocate")
+    z.check("ha2.read-no-quorum.hostpool")
     join(z, 2, 1, z.number(1).dump())
     z.await_leader([1, 2])
     z.lead(1, [1, 2])
@@ -489,12 +498,12 @@ def wrong_credentials(z: Runner) -> None:
 @contextmanager
 def away(z: Runner, server: int) -> Iterator[None]:
     """A server without a way to its peers; we still reach it."""
-    peers = [machine for machine in z.servers if machine.number != server]
-    z.number(server).cut(peers)
+    peers = [machine.address for machine in z.servers if machine.number != server]
+    z.number(server).cut(*peers)
     try:
         yield
     finally:
-        z.number(server).heal(peers)
+        z.number(server).heal(*peers)
 
 
 def cut_leader(z: Runner) -> None:
@@ -623,6 +632,7 @@ def deleted(z: Runner) -> None:
 def administration(z: Runner) -> None:
     """The zone disabled, renamed, behind a floating address."""
     z.check("ha3.zone.enable-false")
+    z.check("ha3-disabled.write")
     z.check("ha3-disabled.zone.info")
     z.check("ha3.zone.enable-true")
     z.check("ha3.zone.rename")
@@ -745,6 +755,133 @@ def z_id(z: Runner, server: int) -> int:
     return raft.server_id
 
 
+def new_zone(z: Runner) -> None:
+    """All servers anew at once; the first leads."""
+    each(z.servers, "fresh")
+    first = z.number(1)
+    first.configure(-1)
+    first.start()
+    z.await_state(1, SOLO)
+    for machine in z.servers:
+        server = f'SERVER=[NAME="ob{machine.number}",ENDPOINT="{machine.url}"]'
+        z.must(1, "zone.addserver", ("int", "0"), ("string", server))
+    first.stop()
+    dump = first.dump()
+    with ThreadPoolExecutor() as pool:
+        joined = [pool.submit(join, z, number, number - 1, dump) for number in (2, 3)]
+        first.configure(0)
+        first.start()
+        for each_one in joined:
+            each_one.result()
+    z.await_leader([1, 2, 3])
+    z.lead(1, [1, 2, 3])
+
+
+def datastores(z: Runner) -> None:
+    """Datastores change their drivers, to shared ones and back; what looks wrong but is accepted is ignored."""
+    new_zone(z)
+    z.check("ha3.datastorepool.info.fresh", 1)
+    z.check("ha3.datastorepool.info", 1)
+    z.check("ha3.datastore.info.0.fresh", 1)
+    for number in range(3):
+        z.check(f"ha3.datastore.update.{number}.tm-shared", 1)
+    z.check("ha3.datastore.update.0.again-same", 1)
+    z.check("ha3.datastorepool.info.shared", 1)
+    for number in range(3):
+        z.check(f"ha3.datastore.info.{number}.shared", 1)
+    z.check("ha3.datastore.update.1.tm-qcow2", 1)
+    for name in ("tm-unknown", "ds-unknown", "not-found", "syntax", "wrong-type-arg"):
+        z.check(f"err.datastore.update.{name}", 1)
+    for name in ("type-wrong", "system-ds-mad", "type-change-shared-system-to-image", "tm-empty", "replace-without-tm"):
+        z.check(f"ha3-accepted.datastore.update.{name}", 1)
+    z.check("ha3.datastore.update.0.shared-no-by-hand", 1)
+    for number in range(3):
+        z.check(f"ha3.datastore.update.{number}.tm-ssh", 1)
+    z.check("ha3.datastorepool.info.back-to-ssh", 1)
+    z.check("follower.datastore.update")
+
+
+def await_host(z: Runner, host: int, what: str) -> None:
+    """What the leader's document of a host holds, sooner or later."""
+
+    def there() -> bool:
+        return what in z.must(1, "host.info", ("int", str(host)), ("boolean", "0"))
+
+    z.await_(f"host {host} shows {what}", there, NODE_TIMEOUT)
+
+
+def lost_hosts(z: Runner) -> None:
+    """Hosts of names that nobody knows are kept, and are errors; disabled, offline, enabled."""
+    z.check("ha3.follower-read.hostpool")
+    for name in ("no-name", "empty-im", "cluster-not-found"):
+        z.check(f"err.host.allocate.{name}", 1)
+    z.check("ha3.follower-write.host.allocate")
+    z.check("ha3.host.allocate")
+    z.check("err.host.allocate.duplicate")
+    z.check("ha3.clusterpool.info")
+    for host in (0, 1):
+        await_host(z, host, IN_ERROR)
+    z.check("ha3.host.info")
+    z.check("ha3.hostpool.info")
+    z.check("ha3.host.status.disable")
+    z.check("ha3.host.info.disabled")
+    z.check("ha3.host.status.offline")
+    z.check("ha3.host.info.offline")
+    z.check("ha3.host.status.enable")
+    for host in (0, 1):
+        z.must(1, "host.delete", ("int", str(host)))
+
+
+def a_node(z: Runner) -> None:
+    """A node without lspci, one that does not answer, one that nobody knows, one of no driver; one that works."""
+    node, first = z.node, z.number(1)
+    if node is None:
+        raise SituationError("there is no node")
+    z.level([1, 2, 3])
+    for machine in z.servers:  # the recorded hosts were the first of another zone
+        machine.sql("DELETE FROM pool_control WHERE tablename = 'host_pool'", "opennebula")
+    silent = [node.addresses[name] for name in (NAME, UNREACHABLE)]
+    node.hide_lspci()
+    first.cut(*silent)
+    z.check("ha3.host.allocate.kvm1", 1)
+    z.check("ha3.host.allocate.unreachable", 1)
+    z.check("ha3.host.allocate.unresolvable", 1)
+    z.check("ha3-accepted.host.allocate.im-unknown", 1)
+    await_host(z, 2, IN_ERROR)
+    for name in ("hostpool.info.kvm1.01-init", "host.info.nohost.invalid.01-error"):
+        z.check(f"ha3.{name}", 1)
+    for name in (NAME, UNREACHABLE, "kvm9"):
+        z.check(f"ha3.host.info.{name}.01-init", 1, exact=True)
+    first.heal(node.addresses[NAME])
+    await_host(z, 0, IN_ERROR)
+    z.check("ha3.hostpool.info.kvm1.02-error", 1)
+    z.check("ha3.host.info.kvm1.02-error", 1)
+    first.heal(node.addresses[UNREACHABLE])
+    await_host(z, 1, IN_ERROR)
+    z.check("ha3.host.info.kvm2.02-error", 1)
+    z.check("ha3.host.status.enable-retry", 1)
+    z.check("ha3.hostpool.info.kvm1.03-init", 1)
+    z.check("ha3.host.info.kvm1.03-init", 1)
+    node.show_lspci()
+    for kind in ("kvm1", "kvm1q"):
+        z.check(f"ha3-{kind}.host.delete", 1)
+        if kind == "kvm1":
+            z.check("ha3.host.monitoring.kvm1", 1)
+        first.cut(node.addresses[NAME])
+        z.check(f"ha3-{kind}.host.allocate", 1)
+        z.check(f"ha3-{kind}.host.info.01-init", 1, exact=True)
+        z.check(f"ha3-{kind}.hostpool.info.01-init", 1)
+        first.heal(node.addresses[NAME])
+        host = 4 if kind == "kvm1" else 5
+        await_host(z, host, "<STATE>2</STATE>")
+        await_host(z, host, "<MONITORING><TIMESTAMP>")
+        for name in ("host.info.02-monitored", "host.info.last", "hostpool.info.02-monitored"):
+            z.check(f"ha3-{kind}.{name}", 1)
+        for name in ("host.monitoring", "hostpool.monitoring"):
+            z.check(f"ha3-{kind}.{name}", 1)
+    z.check("ha3.hostpool.monitoring", 1)
+
+
 SITUATIONS: tuple[tuple[str, Callable[[Runner], None]], ...] = (
     ("one server, solo", solo),
     ("one server, leader of itself", one),
@@ -761,4 +898,7 @@ SITUATIONS: tuple[tuple[str, Callable[[Runner], None]], ...] = (
     ("the zone disabled and renamed", administration),
     ("calls between servers", wire),
     ("what servers send", requests),
+    ("a new zone with its datastores", datastores),
+    ("hosts that cannot be found", lost_hosts),
+    ("a node", a_node),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -290,6 +291,12 @@ def test_http_is_post_only(solo: Oned) -> None:
     ).stdout
     assert answer.startswith("HTTP/1.1 405 Method Not Allowed")
     assert re.findall(r"(?m)^([A-Za-z-]+): ", answer) == ["Content-type", "Connection", "Date", "Server"]
+
+
+def test_it_listens_where_it_is_told(solo: Oned) -> None:
+    socket.create_connection(("127.0.0.1", solo.port), 5).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", solo.port), 5)
 
 
 def test_oned_says_what_it_is() -> None:
