@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import ipaddress
 import json
 import re
 import ssl
@@ -26,7 +27,7 @@ def haproxy_servers(text: str) -> list[dict[str, str]]:
             "backend": row["pxname"],
             "server": row["svname"],
             "state": _STATES.get(row["status"].split()[0].lower(), "down"),
-            "check": " ".join(item for item in (row.get("check_status"), row.get("last_chk")) if item),
+            "check": ": ".join(item for item in (row["check_desc"], row["last_chk"].strip("()")) if item),
         }
         for row in rows
         if row["svname"] not in ("FRONTEND", "BACKEND") and row.get("type") == "2"
@@ -43,7 +44,8 @@ def certificate(text: str) -> dict[str, Any]:
     until = re.search(r"^notAfter=(.+)$", text, re.MULTILINE)
     if until is None:
         raise ValueError("openssl named no end of it")
-    names = re.findall(r"(?:DNS|IP Address):([^,\s]+)", text)
+    names = re.findall(r"DNS:([^,\s]+)", text)
+    names += [str(ipaddress.ip_address(name)) for name in re.findall(r"IP Address:([^,\s]+)", text)]
     return {"not_after": ssl.cert_time_to_seconds(until.group(1).strip()), "names": names}
 
 

@@ -9,7 +9,7 @@ from ansible_collections.nebula.ha.plugins.filter.zone_endpoints import zone_end
 from ansible_collections.nebula.ha.plugins.filter.zone_plan import zone_plan
 
 
-@pytest.mark.parametrize("name", ["zone_endpoints", "zone_plan", "health_table"])
+@pytest.mark.parametrize("name", ["zone_endpoints", "zone_plan", "health_table", "cloud_health", "cloud_report"])
 def test_a_file_offers_the_filter_of_its_name(name: str) -> None:
     module = importlib.import_module(f"ansible_collections.nebula.ha.plugins.filter.{name}")
     assert module.FilterModule().filters() == {name: getattr(module, name)}
