@@ -27,11 +27,16 @@ SECONDS = 60.0
 def provide(lab: Lab, inventory: Path) -> str:
     """The share's servers made, started, and the volume served by all of them; in a few words what there is."""
     servers = lab.of(SHARE)
-    if not servers:
-        return "this inventory has none"
     if len(servers) != REPLICAS:
         raise LabError(f"{SHARE} has {len(servers)} hosts, and the volume has {REPLICAS} copies: give it {REPLICAS}.")
     machines.create(lab, inventory, servers)
+    if not served(lab, servers):
+        make(lab, servers)
+    return f"{servers[0].address}:/{VOLUME}, a copy on each of {', '.join(server.name for server in servers)}"
+
+
+def make(lab: Lab, servers: Sequence[Host]) -> None:
+    """Do what is missing between running servers and a served volume; its options are set before it starts."""
     first = servers[0]
     for server in servers:
         wait_for(
@@ -49,12 +54,19 @@ def provide(lab: Lab, inventory: Path) -> str:
     if not started(info):
         asked(lab, first, "volume", "start", VOLUME)
     wait_for(
-        lambda: not offline(asked(lab, first, "volume", "status", VOLUME, "--xml"), servers),
+        lambda: served(lab, servers),
         SECONDS,
         f"The volume {VOLUME} is not served by all of {', '.join(server.name for server in servers)}: "
         f"see `gluster volume status {VOLUME}` on {first.name}.",
     )
-    return f"{first.address}:/{VOLUME}, a copy on each of {', '.join(server.name for server in servers)}"
+
+
+def served(lab: Lab, servers: Sequence[Host]) -> bool:
+    """Whether all copies of the volume can be written to."""
+    try:
+        return not offline(asked(lab, servers[0], "volume", "status", VOLUME, "--xml"), servers)
+    except LabError:  # the daemon is not up yet, or there is no such volume
+        return False
 
 
 def gluster(lab: Lab, host: Host, *words: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""python -m lab.up --inventory DIR: a healthy zone on this machine, or a sentence that says why not."""
+"""python -m lab.up --inventory DIR: a healthy cloud on this machine, or a sentence that says why not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from lab import share, source
 from lab.hosts import checks, machines, snapshots, state
 from lab.hosts.inventory import read_lab
-from lab.hosts.plan import Lab, LabError
+from lab.hosts.plan import SHARE, Host, Lab, LabError
 
 NAME_WIDTH = 44  # as plugins/callback/phases.py, whose lines follow
 
@@ -79,15 +79,28 @@ def secrets(inventory: Path) -> str:
     return f"written to {inventory / snapshots.SECRETS[0]}"
 
 
-def zone(inventory: Path) -> None:
+def cloud(inventory: Path) -> None:
     print(flush=True)
     playbook(inventory, "site", quiet=False)
 
 
+def kinds(lab: Lab) -> dict[str, list[Host]]:
+    """The hosts by what they are: a line for those that are in the same groups."""
+    found: dict[str, list[Host]] = {}
+    for host in lab.hosts:
+        found.setdefault(", ".join(sorted(host.groups - {"all", "ungrouped"})) or "others", []).append(host)
+    return found
+
+
 def first_screen(lab: Lab, choice: source.Choice) -> str:
+    rows = [(kind, ", ".join(f"{host.name} {host.address}" for host in hosts)) for kind, hosts in kinds(lab).items()]
+    if lab.floating is not None:
+        rows.append(("floating address", str(lab.floating)))
+    width = max(len(kind) for kind, _ in rows)
     return (
-        f"The lab {lab.name} in {lab.subnet}: {', '.join(f'{host.name} {host.address}' for host in lab.hosts)}\n"
-        f"Which OpenNebula: {choice.sentence()}\n"
+        f"The lab {lab.name} in {lab.subnet}\n"
+        + "".join(f"  {kind.ljust(width)}  {text}\n" for kind, text in rows)
+        + f"Which OpenNebula: {choice.sentence()}\n"
     )
 
 
@@ -103,7 +116,7 @@ def last_screen(lab: Lab, choice: source.Choice, seconds: float) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m lab.up", description="A healthy zone on this machine.")
+    parser = argparse.ArgumentParser(prog="python -m lab.up", description="A healthy cloud on this machine.")
     parser.add_argument("--inventory", type=Path, required=True)
     inventory = parser.parse_args(arguments).inventory
     begun = time.monotonic()
@@ -117,10 +130,10 @@ def main(arguments: list[str]) -> None:
     perform(
         [
             Phase("The packages", lambda: packages(lab, choice)),
-            Phase("The share", lambda: share.provide(lab, inventory)),
+            *([Phase("The share", lambda: share.provide(lab, inventory))] if lab.of(SHARE) else []),
             Phase("The machines", lambda: hosts(lab, inventory)),
             Phase("The secrets", lambda: secrets(inventory)),
-            Phase("The zone", lambda: zone(inventory)),
+            Phase("The cloud", lambda: cloud(inventory)),
         ]
     )
     print(last_screen(lab, choice, time.monotonic() - begun), end="", flush=True)

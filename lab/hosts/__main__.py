@@ -11,7 +11,7 @@ from lab import share, source
 from lab.hosts import access, checks, machines, network, snapshots, state
 from lab.hosts.cgroups import groups
 from lab.hosts.inventory import read_lab
-from lab.hosts.plan import Lab, LabError
+from lab.hosts.plan import SHARE, Lab, LabError
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -81,7 +81,8 @@ def status(lab: Lab) -> None:
 
 def bring_up(lab: Lab, inventory: Path) -> None:
     """The share first: who mounts it at boot finds it."""
-    share.provide(lab, inventory)
+    if lab.of(SHARE):
+        share.provide(lab, inventory)
     machines.create(lab, inventory)
 
 

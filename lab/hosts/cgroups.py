@@ -165,12 +165,21 @@ class Groups(ABC):
         )
 
     def frozen(self, host: Host) -> bool:
+        """Whether its time stands still; the kernel may never say so while a thread waits for a frozen FUSE mount."""
         handle = self.freezer(host)
         if handle is None:
             return False
         if handle.name == "freezer.state":
-            return handle.read_text().strip() == "FROZEN"
-        return "frozen 1" in (handle.parent / "cgroup.events").read_text()
+            state = handle.read_text().strip()
+            return state == "FROZEN" or (state == "FREEZING" and not self._runs(host))
+        if "frozen 1" in (handle.parent / "cgroup.events").read_text():
+            return True
+        return handle.read_text().strip() == "1" and not self._runs(host)
+
+    def _runs(self, host: Host) -> bool:
+        """Whether a thread of it is on a processor or wants to be; one that is to freeze is never let back to sleep."""
+        stats = (stat for pid in self.pids(host) for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
+        return any(_state(stat) == "R" for stat in stats)
 
 
 class OwnGroups(Groups):
@@ -261,6 +270,13 @@ class Units(Groups):
 
 def groups() -> Groups:
     return Units() if Path("/run/systemd/system").exists() else OwnGroups()
+
+
+def _state(stat: Path) -> str:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]  # a command's name may hold anything
+    except OSError:
+        return ""
 
 
 def _command(pid: int) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.hosts import network, state
-from lab.hosts.plan import CACHE, STATE, Lab, LabError
+from lab.hosts.plan import CACHE, SHARE, STATE, Host, Lab, LabError
 from lab.hosts.run import succeeds
 
 TOOLS = {
@@ -21,8 +22,18 @@ TOOLS = {
 }
 GIB = 1024**3
 BASE_GIB = 1.0
-HOST_MIB = 400  # a front-end with its database, and room to install it
-HOST_GIB = 1.5
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a host grows to; measured with the real OpenNebula, and some room."""
+
+    mib: int
+    gib: float
+
+
+NEEDS = {"frontends": Need(600, 1.2), "sunstones": Need(150, 0.7), "nodes": Need(200, 0.7), SHARE: Need(80, 0.3)}
+OTHER = Need(50, 0.3)
 
 
 def check_root() -> None:
@@ -30,9 +41,9 @@ def check_root() -> None:
         raise LabError("The lab makes machines, links and mounts, which only root may: run it as root.")
 
 
-def space_needed(hosts: int, base: bool) -> float:
-    """GiB for HOSTS new hosts, with a new BASE."""
-    return hosts * HOST_GIB + (BASE_GIB if base else 0)
+def need(host: Host) -> Need:
+    """That of the largest of its groups."""
+    return max((NEEDS[group] for group in host.groups & NEEDS.keys()), key=lambda need: need.mib, default=OTHER)
 
 
 def memory_available(meminfo: str) -> int:
@@ -66,7 +77,8 @@ def check_machine(lab: Lab) -> None:
         )
     missing = [host for host in lab.hosts if state.record(host) is None]
     if missing:
-        needed = space_needed(len(missing), base=not list(CACHE.glob("base-*/root")))
+        needs = [need(host) for host in missing]
+        needed = sum(one.gib for one in needs) + (0 if list(CACHE.glob("base-*/root")) else BASE_GIB)
         for path in (existing(STATE), existing(CACHE)):
             free = shutil.disk_usage(path).free / GIB
             if free < needed:
@@ -74,10 +86,9 @@ def check_machine(lab: Lab) -> None:
                     f"The lab needs {needed:.1f} GiB under {path} and {free:.1f} GiB are free: free some space."
                 )
         free_mib = memory_available(Path("/proc/meminfo").read_text())
-        if free_mib < len(missing) * HOST_MIB:
-            raise LabError(
-                f"The lab needs {len(missing) * HOST_MIB} MiB of memory and {free_mib} MiB are free: end something."
-            )
+        needed_mib = sum(one.mib for one in needs)
+        if free_mib < needed_mib:
+            raise LabError(f"The lab needs {needed_mib} MiB of memory and {free_mib} MiB are free: end something.")
     standing = state.made(lab.name)
     if standing is not None and standing.subnet != lab.subnet:
         raise LabError(

@@ -43,6 +43,7 @@ def _read(loader: DataLoader, inventory: Path) -> Lab:
     names: set[str] = set()
     subnets: set[str] = set()
     sources: set[str] = set()
+    floating: set[str] = set()
     addresses: dict[str, str] = {}
     groups: dict[str, list[str]] = {}
     for host in manager.hosts.values():  # as the file names them; get_hosts() sorts by the depth of groups
@@ -56,15 +57,23 @@ def _read(loader: DataLoader, inventory: Path) -> Lab:
         names.add(str(templar.template(known["lab_name"])))
         subnets.add(str(templar.template(known["lab_subnet"])))
         sources.add(str(templar.template(known.get("lab_source", ""))))
+        floating.add(str(templar.template(known.get("one_floating_address", ""))))
         addresses[str(host.name)] = str(templar.template(known["ansible_host"]))
         groups[str(host.name)] = [str(group.name) for group in host.get_groups()]
     if not addresses:
         raise LabError(
             f"The inventory {inventory} names no host for the lab: add hosts with an ansible_host inside lab_subnet."
         )
-    for variable, values in (("lab_name", names), ("lab_subnet", subnets), ("lab_source", sources)):
+    for variable, values in (
+        ("lab_name", names),
+        ("lab_subnet", subnets),
+        ("lab_source", sources),
+        ("one_floating_address", floating),
+    ):
         if len(values) != 1:
             raise LabError(
                 f"{variable} differs between hosts ({', '.join(sorted(values))}): set it once, in group_vars/all."
             )
-    return make_lab(names.pop(), subnets.pop(), addresses, os.environ.get("ONE_SOURCE") or sources.pop(), groups)
+    return make_lab(
+        names.pop(), subnets.pop(), addresses, os.environ.get("ONE_SOURCE") or sources.pop(), groups, floating.pop()
+    )

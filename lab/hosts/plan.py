@@ -70,6 +70,7 @@ class Lab:
     subnet: ipaddress.IPv4Network
     hosts: tuple[Host, ...]
     source: str = ""  # what ONE_SOURCE or the inventory asks for; empty: the lab chooses
+    floating: ipaddress.IPv4Address | None = None  # what two balancers share
 
     @property
     def folder(self) -> Path:
@@ -126,6 +127,7 @@ def make_lab(
     addresses: Mapping[str, str],
     source: str = "",
     groups: Mapping[str, Collection[str]] | None = None,
+    floating: str = "",
 ) -> Lab:
     """The lab that an inventory describes, or a sentence about the first thing wrong with it."""
     if not NAME.fullmatch(name):
@@ -139,24 +141,20 @@ def make_lab(
     if not network.is_private or network.prefixlen < 16 or network.prefixlen > 28:
         raise LabError(f"lab_subnet is {network}: choose a private network between /16 and /28.")
     hosts: list[Host] = []
+    shared = _address(floating, "one_floating_address", network) if floating else None
     seen: dict[ipaddress.IPv4Address, str] = {
         network[0]: "the network",
         network[1]: "the bridge",
         network[-1]: "broadcasts",
     }
+    if shared in seen:
+        raise LabError(f"one_floating_address is {shared}, already taken by {seen[shared]}: give it another.")
+    if shared is not None:
+        seen[shared] = "one_floating_address"
     for host, text in addresses.items():
         if not NAME.fullmatch(host):
             raise LabError(f"The host {host!r} cannot be a machine's name: use small letters, digits and hyphens.")
-        try:
-            address = ipaddress.IPv4Address(text)
-        except ValueError as wrong:
-            raise LabError(
-                f"ansible_host of {host} is {text!r}, which is no IPv4 address: give it one inside {network}."
-            ) from wrong
-        if address not in network:
-            raise LabError(
-                f"ansible_host of {host} is {address}, outside lab_subnet {network}: give it an address inside."
-            )
+        address = _address(text, f"ansible_host of {host}", network)
         if address in seen:
             raise LabError(f"ansible_host of {host} is {address}, already taken by {seen[address]}: give it another.")
         seen[address] = host
@@ -170,4 +168,14 @@ def make_lab(
                 f"The hosts {links[made.link]} and {made.name} would share the link {made.link}: rename one of them."
             )
         links[made.link] = made.name
-    return Lab(name=name, subnet=network, hosts=tuple(hosts), source=source)
+    return Lab(name=name, subnet=network, hosts=tuple(hosts), source=source, floating=shared)
+
+
+def _address(text: str, what: str, network: ipaddress.IPv4Network) -> ipaddress.IPv4Address:
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError as wrong:
+        raise LabError(f"{what} is {text!r}, which is no IPv4 address: give it one inside {network}.") from wrong
+    if address not in network:
+        raise LabError(f"{what} is {address}, outside lab_subnet {network}: give it an address inside.")
+    return address

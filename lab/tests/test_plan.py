@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import access, cgroups, image, layers, machines, network, snapshots
-from lab.hosts.plan import LINK_MAX, Lab, LabError, make_lab, short
+from lab.hosts import access, arp, cgroups, image, kernel, layers, machines, network, snapshots, state
+from lab.hosts.plan import LINK_MAX, SHARE, Host, Lab, LabError, make_lab, short
 
 TWO = {"one1": "10.213.92.11", "one2": "10.213.92.12"}
 
@@ -45,6 +45,88 @@ def test_a_wrong_inventory_gets_a_sentence(name: str, subnet: str, addresses: di
         make_lab(name, subnet, addresses)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_hosts_are_found_by_their_group() -> None:
+    lab = make_lab("labdev", "10.213.92.0/24", TWO, groups={"one2": ["all", "caches"]})
+    assert [host.name for host in lab.of("caches")] == ["one2"]
+    assert lab.of("nodes") == ()
+
+
+@pytest.mark.parametrize(
+    ("floating", "said"),
+    [
+        ("10.213.92.11", "ansible_host of one1 is 10.213.92.11, already taken by one_floating_address"),
+        ("10.213.92.1", "one_floating_address is 10.213.92.1, already taken by the bridge"),
+        ("10.213.93.10", "one_floating_address is 10.213.93.10, outside lab_subnet"),
+        ("cloud", "one_floating_address is 'cloud', which is no IPv4 address"),
+    ],
+)
+def test_the_floating_address_is_nobody_elses(floating: str, said: str) -> None:
+    with pytest.raises(LabError) as caught:
+        make_lab("lab", "10.213.92.0/24", TWO, floating=floating)
+    assert said in str(caught.value)
+
+
+def test_an_answer_to_arp_names_its_holder() -> None:
+    """Neither our own question, nor an answer for another address, nor a stump of a frame is one."""
+    wanted, other = ipaddress.IPv4Address("10.213.92.10"), ipaddress.IPv4Address("10.213.92.11")
+    question = arp.request(bytes(6), other, wanted)
+    body = arp.ARP.pack(1, arp.ETH_P_IP, 6, 4, arp.REPLY, bytes(range(6)), wanted.packed, bytes(6), other.packed)
+    reply = arp.ETHERNET.pack(bytes(6), bytes(6), arp.ETH_P_ARP) + body
+    assert arp.answer(reply, wanted) == "00:01:02:03:04:05"
+    assert arp.answer(question, wanted) is None
+    assert arp.answer(reply, other) is None
+    assert arp.answer(reply[:20], wanted) is None
+
+
+def test_the_kernels_settings_come_back_with_the_last_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    low, high = tmp_path / "low", tmp_path / "high"
+    low.write_text("128\n")
+    high.write_text("9000\n")
+    monkeypatch.setattr(kernel, "SETTINGS", {low: 500, high: 500})
+    monkeypatch.setattr(kernel, "STATE", tmp_path)
+    monkeypatch.setattr(kernel, "LOCKS", tmp_path)
+    kernel.ready()
+    kernel.ready()  # of a second lab: what it finds is not what a fresh machine had
+    assert (low.read_text(), high.read_text()) == ("500\n", "9000\n")
+    kernel.restore(labs_left=True)
+    assert low.read_text() == "500\n"
+    kernel.restore(labs_left=False)
+    assert (low.read_text(), high.read_text()) == ("128\n", "9000\n")
+
+
+def test_a_share_server_has_its_packages_and_its_disk_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The installation of all others is what the tests of the roles are about."""
+    monkeypatch.setattr("lab.hosts.plan.STATE", tmp_path)
+    monkeypatch.setattr(image, "machine_apt", lambda: image.Apt((), (), ()))
+    monkeypatch.setattr(image, "base", lambda apt: Path("/base"))
+    monkeypatch.setattr(image, "share", lambda apt, names: Path("/share"))
+    monkeypatch.setattr(layers, "mount", lambda host, stack: None)
+    monkeypatch.setattr(machines, "furnish", lambda lab, host, mirrors: None)
+    monkeypatch.setattr(access, "keep_public", lambda host: None)
+    lab = make_lab("labdev", "10.213.92.0/24", TWO, groups={"one1": ["nodes"], "one2": [SHARE]})
+    machines.make(lab, list(lab.hosts))
+    stacks = {host.name: made.layers for host in lab.hosts if (made := state.record(host)) is not None}
+    assert stacks == {"one1": (Path("/base"),), "one2": (Path("/share"), Path("/base"))}
+    assert [host.name for host in lab.hosts if host.disk.is_dir()] == ["one2"]
+    bound = ["/srv/disk" in " ".join(cgroups.nspawn(host, lab.repository)) for host in lab.hosts]
+    assert bound == [False, True]
+
+
+def test_the_zone_goes_down_before_the_share_and_its_first_server_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = {name: f"10.213.92.{number}" for number, name in enumerate(("s1", "f1", "f2", "f3", "n1"), 11)}
+    groups = {"s1": [SHARE], "n1": ["nodes"], **{name: ["frontends"] for name in ("f1", "f2", "f3")}}
+    halted: list[str] = []
+
+    class Halted(cgroups.OwnGroups):
+        def halt(self, host: Host, seconds: float = 90) -> None:
+            halted.append(host.name)
+
+    machines.shut_down(make_lab("labdev", "10.213.92.0/24", addresses, groups=groups), Halted())
+    assert halted == ["n1", "f3", "f2", "f1", "s1"]
 
 
 def test_an_unknown_host_is_named(lab: Lab) -> None:

@@ -32,7 +32,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setattr(network, "check_kernel", lambda lab: None)
     monkeypatch.setattr(checks, "memory_available", lambda meminfo: 8192)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 100 * 1024**3))
-    return make_lab("lab", "10.213.92.0/24", {"one1": "10.213.92.11", "one2": "10.213.92.12"})
+    addresses = {"one1": "10.213.92.11", "lb1": "10.213.92.21"}
+    return make_lab("lab", "10.213.92.0/24", addresses, groups={"one1": ["all", "frontends", "sunstones"]})
 
 
 def refusal(lab: Lab) -> str:
@@ -64,13 +65,13 @@ def test_no_overlayfs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_little_space(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 2 * 1024**3))
-    assert "needs 4.0 GiB" in refusal(lab)
+    assert "needs 2.5 GiB" in refusal(lab)  # a front-end, a host of a small kind, and the base
     assert "2.0 GiB are free" in refusal(lab)
 
 
 def test_too_little_memory(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "memory_available", lambda meminfo: 799)
-    assert "needs 800 MiB of memory and 799 MiB are free" in refusal(lab)
+    monkeypatch.setattr(checks, "memory_available", lambda meminfo: 649)
+    assert "needs 650 MiB of memory and 649 MiB are free" in refusal(lab)
 
 
 def test_free_memory_is_what_can_be_had() -> None:

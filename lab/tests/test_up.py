@@ -10,7 +10,13 @@ from lab import up
 from lab.hosts.plan import LabError, make_lab
 from lab.source import Choice
 
-LAB = make_lab("lab", "10.213.92.0/24", {"one1": "10.213.92.11", "one2": "10.213.92.12"})
+LAB = make_lab(
+    "lab",
+    "10.213.92.0/24",
+    {"one1": "10.213.92.11", "one2": "10.213.92.12", "lb1": "10.213.92.21"},
+    groups={"one1": ["all", "frontends"], "one2": ["all", "frontends"], "lb1": ["all", "balancers"]},
+    floating="10.213.92.10",
+)
 STANDIN = Choice("standin", "lab/standin", "/srv/one-repo")
 
 
@@ -44,7 +50,15 @@ def test_first_and_last_screen_say_which_opennebula() -> None:
     for screen in (up.first_screen(LAB, STANDIN), up.last_screen(LAB, STANDIN, 125)):
         assert "STAND-IN" in screen
         assert "NOT OpenNebula" in screen
-    assert "one2 10.213.92.12" in up.first_screen(LAB, STANDIN)
+
+
+def test_the_first_screen_groups_the_hosts() -> None:
+    assert up.first_screen(LAB, STANDIN).splitlines()[:4] == [
+        "The lab lab in 10.213.92.0/24",
+        "  frontends         one1 10.213.92.11, one2 10.213.92.12",
+        "  balancers         lb1 10.213.92.21",
+        "  floating address  10.213.92.10",
+    ]
 
 
 def test_the_last_screen_says_what_to_type_next() -> None:
