@@ -113,6 +113,10 @@ options:
             description: Its port.
             type: int
             required: true
+          package:
+            description: Package without which nobody expects the service.
+            type: str
+            default: ""
       login:
         description: Where users log in to the web interface. Without it nobody does.
         type: dict
@@ -213,7 +217,12 @@ def spec() -> Dict[str, Any]:
     def part(**options: Any) -> Dict[str, Any]:
         return {"type": "dict", "options": options}
 
-    service = {"name": text, "address": {"type": "str", "default": LOOPBACK}, "port": {"type": "int", "required": True}}
+    service = {
+        "name": text,
+        "address": {"type": "str", "default": LOOPBACK},
+        "port": {"type": "int", "required": True},
+        "package": {"type": "str", "default": ""},
+    }
     return {
         "timeout": {"type": "float", "default": 5},
         "balancer": part(socket=path, certificate=path, units={"type": "list", "elements": "str", "default": []}),

@@ -256,8 +256,9 @@ def hosts(address: str, port: int, auth_file: str, timeout: float) -> Answer:
 
 
 def services(wanted: Sequence[Mapping[str, Any]], timeout: float) -> Answer:
-    """Which services answer HTTP here."""
-    return {"services": {str(item["name"]): _answers(item["address"], item["port"], timeout) for item in wanted}}
+    """Which services answer HTTP here, of those whose package is installed."""
+    there = [item for item in wanted if not item["package"] or package(item["package"])["version"]]
+    return {"services": {str(item["name"]): _answers(item["address"], item["port"], timeout) for item in there}}
 
 
 def _answers(address: str, port: int, timeout: float) -> bool:

@@ -321,9 +321,14 @@ def test_an_oned_behind_a_proxy(serve: Callable[..., int]) -> None:
 
 
 def test_services(serve: Callable[..., int]) -> None:
-    wanted = [{"name": "there", "address": HERE, "port": serve(http("401 Unauthorized", ""))}]
+    there = {"address": HERE, "port": serve(http("401 Unauthorized", ""))}
     with socket.create_server((HERE, 0)) as server:
-        wanted.append({"name": "gone", "address": HERE, "port": server.getsockname()[1]})
+        gone = {"address": HERE, "port": server.getsockname()[1]}
+    wanted = [
+        {"name": "there", "package": "dpkg", **there},
+        {"name": "gone", "package": "", **gone},
+        {"name": "not installed", "package": "no-such-package", **there},
+    ]
     assert ask(partial(looks.services, wanted, 1))["services"] == {"there": True, "gone": False}
 
 
