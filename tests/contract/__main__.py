@@ -17,7 +17,7 @@ from lab.hosts.inventory import read_lab
 from lab.hosts.plan import Lab, LabError
 from lab.standin.packages import VERSION, BuildError, build_all, modes
 
-from . import listed
+from . import http_situations, listed
 from .driver import REAL, STANDIN, DriverError, Machine, Timers, each, hand_out, machines
 from .listener import DEVIATIONS, Deviations
 from .masks import ADDRESSES, HEADERS, IDENTIFIERS, MASKS, REPEATED
@@ -41,7 +41,7 @@ def debs(lab: Lab, source: str) -> tuple[list[str], str, Timers]:
         built = [deb.name for deb in build_all(lab.repository)]
         return built, f"the stand-in {VERSION}", STANDIN
     found = []
-    for name in dict.fromkeys((*FRONT_END, *NODE)):
+    for name in dict.fromkeys((*FRONT_END, *NODE, *http_situations.PACKAGES)):
         paths = sorted(Path(source).glob(f"{name}_*.deb"))
         if len(paths) != 1:
             raise LabError(f"{source} holds {len(paths)} packages {name}, not one: give a folder with one release.")
@@ -119,6 +119,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--source", default=default, help="standin, or a folder of OpenNebula's packages (ONE_SOURCE)")
     parser.add_argument("--inventory", type=Path, default=INVENTORY)
     parser.add_argument("--only", type=int, metavar="N", help="stop after N situations; the result is red")
+    parser.add_argument("--web", action="store_true", help="the web services alone; the result is red")
     parser.add_argument("--keep", action="store_true", help="take the machines as they are, and leave them")
     chosen = parser.parse_args(arguments)
     started = time.monotonic()
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str]) -> int:
             deviations = DEVIATIONS if chosen.source == "standin" else {}
             runner = Runner(zone, recordings, timers, say, str(lab.gateway), deviations, node)
             complete = not wrong
-            for title, situation in SITUATIONS[: chosen.only]:
+            for title, situation in SITUATIONS[: 0 if chosen.web else chosen.only]:
                 say(f"{time.monotonic() - started:5.0f} s  {title}")
                 try:
                     situation(runner)
@@ -159,6 +160,8 @@ def main(arguments: Sequence[str]) -> int:
                     say(f"  LOST the situation '{title}': {error}")
                     break
             good = report(recordings, runner.differences) and report_sent(runner.sent, deviations)
+            if chosen.only is None:
+                good = http_situations.run(zone, of(http_situations.PACKAGES, files), say) and good
         finally:
             if not chosen.keep:
                 hosts.destroy(lab.name)
