@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.nebula.ha.plugins.module_utils.cloud import looks
 
 HERE = "127.0.0.1"
-SECONDS = 5.0
+SECONDS = 60.0  # nobody waits for it: a busy machine may
 
 
 def ask(question: Callable[[], looks.Answer], seconds: float = SECONDS) -> looks.Answer:
@@ -30,31 +30,36 @@ def ask(question: Callable[[], looks.Answer], seconds: float = SECONDS) -> looks
 # -- processes --------------------------------------------------------------------------------------------------------
 
 
-def test_questions_are_asked_at_once_and_one_that_hangs_is_left_behind() -> None:
-    def slow() -> looks.Answer:
-        time.sleep(1)
-        return {"slow": True}
+def test_questions_are_asked_at_once_and_one_that_hangs_is_left_behind(tmp_path: Path) -> None:
+    """Two that need each other can only be answered together."""
+    meeting = tmp_path / "meeting"
+    os.mkfifo(meeting)
+
+    def reads() -> looks.Answer:
+        return {"heard": meeting.read_text()}
+
+    def writes() -> looks.Answer:
+        return {"said": meeting.write_text("word")}
 
     def hangs() -> looks.Answer:
         time.sleep(600)
         return {}
 
-    begun = time.monotonic()
-    answers = looks.ask_all({"a": (slow, 30), "b": (slow, 30), "c": (hangs, 1.5), "d": (dict, 30)})
-    assert answers == {
-        "a": {"slow": True, "failure": None},
-        "b": {"slow": True, "failure": None},
-        "c": {"failure": "no answer within 1.5 s"},
-        "d": {"failure": None},
+    assert looks.ask_all({"a": (reads, SECONDS), "b": (writes, SECONDS), "c": (hangs, 0.5)}) == {
+        "a": {"heard": "word", "failure": None},
+        "b": {"said": 4, "failure": None},
+        "c": {"failure": "no answer within 0.5 s"},
     }
-    assert time.monotonic() - begun < 20
 
 
 def test_what_a_question_started_is_ended_with_it(tmp_path: Path) -> None:
     script = tmp_path / "hangs"
     script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
     script.chmod(0o755)
-    assert ask(partial(looks.output, str(script)), 3)["failure"] == "no answer within 3 s"
+    seconds = 1.0
+    while not (tmp_path / "pid").exists():
+        assert ask(partial(looks.output, str(script)), seconds)["failure"] == f"no answer within {seconds:g} s"
+        seconds *= 2
     pid = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 30
     while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -268,7 +273,7 @@ def auth(tmp_path: Path) -> str:
 
 
 def log_in(port: int, ca: str, auth: str, name: str = HERE) -> looks.Answer:
-    return ask(partial(looks.login, HERE, port, name, ca, auth, SECONDS), 30)
+    return ask(partial(looks.login, HERE, port, name, ca, auth, SECONDS))
 
 
 def test_a_login(sunstone: Callable[..., int], certificate: Path, auth: str) -> None:
