@@ -48,7 +48,8 @@ def debs(lab: Lab, source: str) -> tuple[list[str], str, Timers]:
         found += paths
     if any("standin" in path.name for path in found):
         raise LabError(f"{source} holds the stand-in: leave --source out for it.")
-    return hand_out(lab, found), f"{found[-1].name} of {source}", REAL
+    main = next(path.name for path in found if path.name.startswith("opennebula_"))
+    return hand_out(lab, found), f"{main} of {source}", REAL
 
 
 def of(names: Sequence[str], files: Sequence[str]) -> list[str]:
