@@ -35,4 +35,4 @@ def short(value: Json) -> str:
 
 def pretty(value: Json) -> str:
     """Indented; an empty object ends on a line of its own."""
-    return re.sub(r"^( *)(.*)\{\}", r"\1\2{\n\1}", json.dumps(value, indent=2), flags=re.MULTILINE)
+    return re.sub(r"^( *)(.*)\{\}(,?)$", r"\1\2{\n\1}\3", json.dumps(value, indent=2), flags=re.MULTILINE)

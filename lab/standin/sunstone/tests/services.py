@@ -80,6 +80,8 @@ class Cache:
     def freeze(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        wait_until("memcached stands still", lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T")
 
     def thaw(self) -> None:
         assert self._process is not None
