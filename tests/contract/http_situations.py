@@ -25,8 +25,8 @@ from .plan import SituationError
 
 SUNSTONE, FLOW, GATE, MEMCACHED = 9869, 2474, 5030, 11211
 PACKAGES = ("opennebula-sunstone", "opennebula-flow", "opennebula-gate")
-# The Ruby libraries are what a real Sunstone wants for memcached.
-NEEDED = ("memcached", "haproxy", "ruby-dalli", "ruby-connection-pool")
+# The Ruby ones are what the recorded Sunstone ran on: its HTTP server, its client of memcached.
+NEEDED = ("memcached", "haproxy", "ruby-dalli", "ruby-connection-pool", "thin")
 VERSION = Exchange("", method="GET", path="/version")
 RECOVERY = Path(__file__).parent / "recordings/6.10.5.memcached.json"
 FORWARD = 20.0

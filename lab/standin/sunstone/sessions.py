@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from queue import LifoQueue
-from typing import Protocol
 
 from .memcached import Client, Down
 
@@ -24,19 +23,9 @@ def fresh() -> str:
     return secrets.token_hex(32)
 
 
-class Store(Protocol):
-    cookie: str
-
-    def find(self, wanted: str | None) -> tuple[str | None, Data]:
-        """The session of that cookie, or a new one; without a cache there is none."""
-
-    def write(self, name: str, data: Data, seconds: int) -> bool: ...
-
-    def delete(self, name: str) -> str | None:
-        """Forget a session; the answer is the name for what comes after it."""
-
-
 class Memory:
+    """`find` the session of a cookie, or a new one; `delete` one, which gives the name for what comes after it."""
+
     cookie = "sunstone"
 
     def __init__(self) -> None:
@@ -57,6 +46,8 @@ class Memory:
 
 
 class Memcached:
+    """The same; without a cache there is no session."""
+
     cookie = "rack.session"
 
     def __init__(self, host: str, port: int, namespace: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -103,6 +94,9 @@ class Memcached:
         except Down:
             return None
         return fresh()
+
+
+Store = Memory | Memcached
 
 
 class Session:
