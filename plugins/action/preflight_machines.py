@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
 from ansible_collections.nebula.ha.plugins.module_utils.ports import GROUPS
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.fault import report
+from ansible_collections.nebula.ha.plugins.module_utils.preflight.limit import limit_faults
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.machines import (
     DISK_MB,
     MEMORY_MB,
@@ -48,18 +49,22 @@ class ActionModule(ActionBase):
                 "run it on every host before, and give what it returned."
             )
         limits = Limits(args["memory_mb"], args["disk_mb"], args["clock_tolerance"])
-        faults = machine_faults(found, self._settings(variables), limits)
+        settings = self._settings(variables)
+        faults = limit_faults(settings.parts, found)
+        faults += machine_faults(found, settings, limits)
         result.update(changed=False, faults=[fault.as_dict() for fault in faults])
         if faults:
             result.update(failed=True, msg=report(faults, "The machines cannot carry this cloud"))
         return result
 
     def _facts(self, answer: Any) -> Mapping[str, Any] | None:
-        """What preflight_facts found, or `unreachable` with ssh's own words."""
+        """What preflight_facts found, or `unreachable` or `failed` with Ansible's own words."""
         if not isinstance(answer, Mapping):
             return None
-        if answer.get("unreachable"):
-            return {"unreachable": " ".join(str(answer.get("msg", "")).split()).rpartition("via ssh: ")[2]}
+        for what in ("unreachable", "failed"):
+            if answer.get(what):
+                words = " ".join(str(answer.get("msg", "")).split()).removeprefix("Task failed: ")
+                return {what: words.partition("via ssh: ")[2] or words}
         facts = answer.get("facts")
         return facts if isinstance(facts, Mapping) else None
 

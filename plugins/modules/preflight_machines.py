@@ -23,7 +23,7 @@ extends_documentation_fragment:
 options:
   found:
     description:
-      - By host, what M(nebula.ha.preflight_facts) returned; C(ignore_unreachable) lets silent machines be among them.
+      - By host, what M(nebula.ha.preflight_facts) returned. A machine that did not answer, or where it failed, is a fault.
     type: dict
     required: true
   memory_mb:
@@ -55,10 +55,12 @@ EXAMPLES = r"""
     source: "{{ one_source }}"
   register: preflight_found
   ignore_unreachable: true
+  any_errors_fatal: false
 
 - name: The machines can carry this cloud
   nebula.ha.preflight_machines:
-    found: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['preflight_found']))) }}"
+    found: "{{ dict(ansible_play_hosts_all
+      | zip(ansible_play_hosts_all | map('extract', hostvars, ['preflight_found']))) }}"
   run_once: true
 """
 

@@ -61,9 +61,9 @@ class Settings:
 def machine_faults(
     found: Mapping[str, Mapping[str, Any]], settings: Settings, limits: Limits = Limits()
 ) -> List[Fault]:
-    """Every fault of the machines, from what preflight_facts returned on each (or `unreachable`, and why)."""
-    faults = [_silent_fault(name, facts, settings) for name, facts in found.items() if "unreachable" in facts]
-    found = {name: facts for name, facts in found.items() if "unreachable" not in facts}
+    """Every fault of the machines, from what preflight_facts found on each (or `unreachable`, `failed`, and why)."""
+    faults = [fault for name, facts in found.items() for fault in _blank_faults(name, facts, settings)]
+    found = {name: facts for name, facts in found.items() if not {"unreachable", "failed"} & set(facts)}
     known = {
         key
         for facts in found.values()
@@ -84,11 +84,18 @@ def machine_faults(
     return faults
 
 
-def _silent_fault(name: str, facts: Mapping[str, Any], settings: Settings) -> Fault:
-    fix = f"repair it, or leave it out of this run with --limit '!{name}'"
+def _blank_faults(name: str, facts: Mapping[str, Any], settings: Settings) -> List[Fault]:
+    """A machine of which nothing is known."""
+    around = f"or leave it out of this run with --limit '!{name}'"
     if settings.carries(name, "frontends"):
-        fix = "repair it: no front-end can be left out, because what one has to do depends on all"
-    return Fault("ssh", "", name, f"the machine does not answer ({facts['unreachable']})", fix)
+        around = "as no front-end can be left out: what one has to do depends on all"
+    if "unreachable" in facts:
+        problem = f"the machine does not answer ({facts['unreachable']})"
+        return [Fault("ssh", "", name, problem, f"repair it, {around}")]
+    if "failed" in facts:
+        problem = f"it could not be looked at ({facts['failed']})"
+        return [Fault("machine", "", name, problem, f"see that Ansible can become root there, {around}")]
+    return []
 
 
 def _system_faults(name: str, facts: Mapping[str, Any], settings: Settings) -> List[Fault]:

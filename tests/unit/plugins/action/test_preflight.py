@@ -33,6 +33,7 @@ class Play:
             "hosts": hosts,
             "connection": "local",
             "gather_facts": False,
+            "any_errors_fatal": True,
             "roles": ["nebula.ha.one"],
             "tasks": list(tasks),
         }
@@ -118,11 +119,12 @@ FACTS = {
     },
     "register": "preflight_found",
     "ignore_unreachable": True,
+    "any_errors_fatal": False,
 }
 MACHINES = {
     "nebula.ha.preflight_machines": {
-        "found": "{{ dict(ansible_play_hosts | "
-        "zip(ansible_play_hosts | map('extract', hostvars, ['preflight_found']))) }}",
+        "found": "{{ dict(ansible_play_hosts_all | "
+        "zip(ansible_play_hosts_all | map('extract', hostvars, ['preflight_found']))) }}",
         "memory_mb": {"system": 1},
         "disk_mb": {"system": 1},
     },
@@ -178,6 +180,16 @@ def test_a_machine_that_does_not_answer_is_named_beside_the_others(play: Play) -
     ], text
     assert "fe1: ssh: the machine does not answer (" in found["fe1"]["msg"]
     assert "refused" in found["fe1"]["msg"]
+
+
+def test_a_machine_that_cannot_be_looked_at_is_no_machine_that_fits(play: Play) -> None:
+    hosts = machines(play.folder, fe2="10")
+    hosts["fe3"]["ansible_python_interpreter"] = "/nowhere/python"
+    play.inventory(hosts, one_subnet="192.0.2.0/24", **SECRETS)
+    code, text, found = play.run("frontends", FACTS, MACHINES)
+    assert code != 0
+    told = [(fault["variable"], fault["host"]) for fault in found["fe1"]["faults"]]
+    assert told == [("machine", "fe3"), ("system", "fe2")], text
 
 
 def test_what_would_make_a_cloud_stronger_is_told_where_it_works(play: Play) -> None:

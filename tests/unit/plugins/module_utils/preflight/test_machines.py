@@ -245,6 +245,8 @@ def test_machines_that_do_not_answer_are_named_with_all_other_faults() -> None:
     assert [(fault.host, fault.variable) for fault in judged] == [("fe1", "ssh"), ("node1", "ssh"), ("lb2", "init")]
     assert "No route to host" in judged[0].problem and "--limit" not in judged[0].fix
     assert "--limit '!node1'" in judged[1].fix
+    (failed,) = machine_faults({"node1": {"failed": "Missing sudo password"}, "lb1": machine(1)}, CLOUD)
+    assert failed.host == "node1" and "Missing sudo password" in failed.problem and "--limit '!node1'" in failed.fix
 
 
 @pytest.mark.parametrize(
