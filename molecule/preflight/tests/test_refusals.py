@@ -103,6 +103,14 @@ def test_all_faults_are_told_at_once_and_nothing_is_touched(tmp_path: Path, trap
     assert not trap.sprung
 
 
+def test_a_limit_that_leaves_a_front_end_out_is_refused(tmp_path: Path, trap: Trap) -> None:
+    """What one has to do depends on all."""
+    done = site(tmp_path, trap, FRONTENDS, GOOD, "--limit", "!fe2")
+    assert done.returncode != 0
+    assert "--limit is without fe2" in " ".join(done.failures)
+    assert not trap.sprung
+
+
 @pytest.mark.parametrize(
     ("groups", "variables", "word"),
     [

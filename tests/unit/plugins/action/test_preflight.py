@@ -28,7 +28,7 @@ class Play:
         content = {"all": {"vars": common, "children": {"frontends": {"hosts": hosts}}}}
         (self.folder / "hosts.yml").write_text(yaml.safe_dump(content))
 
-    def run(self, hosts: str, *tasks: dict[str, Any]) -> tuple[int, str, dict[str, Any]]:
+    def run(self, hosts: str, *tasks: dict[str, Any], limit: str = "all") -> tuple[int, str, dict[str, Any]]:
         play = {
             "hosts": hosts,
             "connection": "local",
@@ -38,8 +38,9 @@ class Play:
             "tasks": list(tasks),
         }
         (self.folder / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
+        limited = [] if limit == "all" else [f"--limit={limit}"]
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.yml", "play.yml"],
+            [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.yml", "play.yml", *limited],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -213,3 +214,10 @@ def test_the_files_of_a_certificate_are_read_where_they_lie(play: Play) -> None:
     _code, _text, found = play.run("localhost", INVENTORY)
     (fault,) = found["localhost"]["faults"]
     assert fault["variable"] == "one_certificate_key" and "/nowhere/cloud.key" in fault["sentence"]
+
+
+def test_a_limit_that_leaves_a_front_end_out_is_a_fault_among_the_others(play: Play) -> None:
+    play.inventory(three(), one_subnet="none", **SECRETS)
+    _code, _text, found = play.run("frontends", {**INVENTORY, "run_once": True}, limit="!fe2")
+    assert [fault["variable"] for fault in found["fe1"]["faults"]] == ["one_subnet", "--limit"]
+    assert "fe2" in found["fe1"]["msg"]
