@@ -15,7 +15,8 @@ author:
 description:
   - Registers a node as a host, with its drivers and its cluster, and waits until OpenNebula monitors it.
   - A host counts as joined when it is MONITORED, not when it is listed.
-  - A host in the state ERROR is probed again once; the next failure ends with its message.
+  - A host that is registered and not monitored is probed at once, as OpenNebula itself tries only every few minutes. A
+    failure of that ends with its message.
   - A call that got no answer is looked for and never repeated.
 extends_documentation_fragment:
   - nebula.ha.connection
@@ -107,6 +108,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.connection import (
 from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
     DISABLE,
     ENABLE,
+    OFFLINE,
     CallError,
     Client,
     CredentialsError,
@@ -137,7 +139,7 @@ class HostTask:
         self.params: Dict[str, Any] = module.params
         self.name: str = module.params["name"]
         self.client = client
-        self.probed_again = False
+        self.probed = False
 
     def run(self) -> None:
         """Do what `state` says."""
@@ -147,9 +149,9 @@ class HostTask:
             if before is not None:
                 self.delete(before)
         else:
-            after = self.monitored(self.present(before))
+            after = self.monitored(self.present(before), before is not None)
         self.module.exit_json(
-            changed=lines(before) != lines(after) or self.probed_again,
+            changed=lines(before) != lines(after) or self.probed,
             host=None if after is None else host_dict(after),
             diff={"before": lines(before), "after": lines(after)},
         )
@@ -215,7 +217,7 @@ class HostTask:
                 replace(host, cluster=cluster),
             )
         if self.params["state"] == "enabled" and host.state.disabled:
-            host = self.enabled(host)
+            host = self.probe(host)
         if self.params["state"] == "disabled" and not host.state.disabled:
             host = self.step(
                 "disabling",
@@ -235,29 +237,39 @@ class HostTask:
             Host(NO_ID, self.name, HostState.INIT, im_mad, vm_mad, self.params["cluster"] or DEFAULT_CLUSTER),
         )
 
-    def enabled(self, host: Host) -> Host:
-        """The host enabled, which has it probed at once."""
+    def probe(self, host: Host) -> Host:
+        """The host enabled and probed at once, which oned does only to one that was offline."""
+        self.probed = True
+        if host.state is not HostState.OFFLINE:
+            host = self.step(
+                "taking offline",
+                lambda: self.client.set_host_status(host.id, OFFLINE),
+                lambda now: now.state is HostState.OFFLINE,
+                host,
+            )
         return self.step(
             "enabling",
             lambda: self.client.set_host_status(host.id, ENABLE),
-            lambda now: not (now.state.disabled or now.state.failed),
+            lambda now: not now.state.disabled,
             replace(host, state=HostState.INIT),
         )
 
-    def monitored(self, host: Host) -> Host:
+    def monitored(self, host: Host, known: bool) -> Host:
         """The host once its probes report."""
         deadline = time.monotonic() + self.params["wait"]
+        if host.state.disabled and self.params["state"] == "present":
+            self.module.warn(
+                f"{self.name} is {host.state.name}: no virtual machine is placed on it until it is enabled."
+            )
         while self.params["wait"] > 0 and not (host.state.monitored or host.state.disabled):
-            if host.state.failed:
-                if self.probed_again:
-                    raise ChangeError(
-                        f"{self.name} cannot be monitored: {host.error or 'OpenNebula gives no reason'}. See that "
-                        f"'ssh {self.name} true' works as oneadmin on the leading front-end and what "
-                        "/var/log/one/monitor.log says there, then run this again."
-                    )
-                # By itself oned probes it again only minutes later.
-                self.probed_again = True
-                host = self.enabled(host)
+            if host.state.failed and self.probed:
+                raise ChangeError(
+                    f"{self.name} cannot be monitored: {host.error or 'OpenNebula gives no reason'}. See that "
+                    f"'ssh {self.name} true' works as oneadmin on the leading front-end and what "
+                    "/var/log/one/monitor.log says there, then run this again."
+                )
+            if not self.probed and (known or host.state.failed):
+                host = self.probe(host)
             if self.module.check_mode:
                 break
             if time.monotonic() >= deadline:

@@ -45,7 +45,7 @@ Document = TypeVar("Document")
 # How a template is written: attributes that are not named stay.
 MERGE = 1
 # What one.host.status takes.
-ENABLE, DISABLE = 0, 1
+ENABLE, DISABLE, OFFLINE = 0, 1, 2
 
 # Endpoints that only the zone's document names are asked later than the first ones: what they get at least.
 LATE_GRACE = 1.0
@@ -246,7 +246,7 @@ class Client:
         self.call("one.host.update", host_id, template_text(attributes), MERGE)
 
     def set_host_status(self, host_id: int, status: int) -> None:
-        """ENABLE, which has an enabled host probed again at once, or DISABLE."""
+        """ENABLE, which has a host that was offline probed at once, DISABLE or OFFLINE."""
         self.call("one.host.status", host_id, status)
 
     def move_host(self, host_id: int, cluster_id: int) -> None:

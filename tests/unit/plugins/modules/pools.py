@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from ..module_utils.zone.servers import Fake, failure, success
 from .oned import SESSION
 
-INIT, MONITORED, ERROR, DISABLED = 0, 2, 3, 4
+INIT, MONITORED, ERROR, DISABLED, OFFLINE = 0, 2, 3, 4, 8
 MESSAGE = "Sat Nov 21 16:05:45 2026 : Error monitoring Host kvm1 (0): "
 
 
@@ -47,7 +47,7 @@ class Pools:
     nodes: list[Node] = field(default_factory=list)
     datastores: dict[int, dict[str, str]] = field(default_factory=dict)
     clusters: dict[str, int] = field(default_factory=lambda: {"default": 0, "other": 100})
-    # The states of a host that is added or enabled.
+    # The states of a host that is added, or enabled after it was offline.
     probes: list[int] = field(default_factory=lambda: [INIT, MONITORED])
     # Attributes that an update is accepted for and does not change.
     deaf: tuple[str, ...] = ()
@@ -106,7 +106,9 @@ class Pools:
         return number
 
     def _host_status(self, number: int, status: int) -> int:
-        self._node(number).probes = {0: list(self.probes), 1: [DISABLED]}[status]
+        node = self._node(number)
+        after_offline = list(self.probes) if node.probes == [OFFLINE] else [INIT]
+        node.probes = {0: after_offline, 1: [DISABLED], 2: [OFFLINE]}[status]
         return number
 
     def _host_delete(self, number: int) -> int:

@@ -10,7 +10,7 @@ from ansible_collections.nebula.ha.plugins.modules import host as module
 from ..module_utils.zone.servers import free_port
 from .conftest import Run
 from .oned import SESSION
-from .pools import DISABLED, ERROR, INIT, MESSAGE, MONITORED, Node, Pools
+from .pools import ERROR, INIT, MESSAGE, MONITORED, OFFLINE, Node, Pools
 
 
 @pytest.fixture
@@ -45,11 +45,12 @@ def test_listed_is_not_joined(run: Run, auth: str) -> None:
         assert go(run, oned.port, auth, wait=0)["host"]["state"] == "INIT"
 
 
-def test_a_host_in_error_is_probed_again_once(run: Run, auth: str) -> None:
-    with Pools(nodes=[Node(0, "kvm1", probes=[ERROR])]) as oned:
+@pytest.mark.parametrize("state", [ERROR, INIT])
+def test_a_host_that_is_not_monitored_is_probed_at_once(run: Run, auth: str, state: int) -> None:
+    with Pools(nodes=[Node(0, "kvm1", probes=[state])]) as oned:
         result = go(run, oned.port, auth)
         assert (result["failed"], result["changed"], result["host"]["state"]) == (False, True, "MONITORED"), result
-        assert oned.writes == ["host.status"]
+        assert oned.writes == ["host.status"] * 2, "offline first: only then oned probes it at once"
         assert go(run, oned.port, auth)["changed"] is False
 
 
@@ -58,7 +59,10 @@ def test_a_host_that_stays_in_error_says_why_and_what_to_do(run: Run, auth: str)
         result = go(run, oned.port, auth, wait=30)
         assert result["failed"]
         assert MESSAGE.strip() in result["msg"] and "'ssh kvm1 true'" in result["msg"]
-        assert oned.writes == ["host.status"]
+        assert oned.writes == ["host.status"] * 2
+    with Pools(probes=[INIT, ERROR]) as oned:
+        assert MESSAGE.strip() in go(run, oned.port, auth, wait=30)["msg"]
+        assert oned.writes == ["host.allocate"] + ["host.status"] * 2, "a new one has a second chance"
 
 
 def test_check_mode_says_it_all_and_does_nothing(run: Run, auth: str) -> None:
@@ -93,9 +97,10 @@ def test_enabled_and_disabled(run: Run, auth: str) -> None:
         assert go(run, oned.port, auth, state="disabled")["changed"] is False
         left = go(run, oned.port, auth)
         assert (left["changed"], left["host"]["state"]) == (False, "DISABLED"), "present leaves a person's decision"
+        assert "kvm1 is DISABLED: no virtual machine is placed on it until it is enabled." in left["warnings"]
         result = go(run, oned.port, auth, state="enabled")
         assert (result["changed"], result["host"]["state"]) == (True, "MONITORED")
-        assert oned.writes == ["host.status", "host.status"]
+        assert oned.writes == ["host.status"] * 3
 
 
 def test_a_host_leaves(run: Run, auth: str) -> None:
@@ -149,7 +154,7 @@ def test_before_the_first_deploy_only_check_mode_has_an_answer(run: Run, auth: s
 
 
 def test_offline_hosts_count_as_disabled(run: Run, auth: str) -> None:
-    with Pools(nodes=[Node(0, "kvm1", probes=[8])]) as oned:
+    with Pools(nodes=[Node(0, "kvm1", probes=[OFFLINE])]) as oned:
         assert go(run, oned.port, auth, state="disabled")["changed"] is False
-        assert DISABLED != 8
         assert go(run, oned.port, auth, state="enabled")["host"]["state"] == "MONITORED"
+        assert oned.writes == ["host.status"]
