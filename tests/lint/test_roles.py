@@ -98,6 +98,45 @@ def test_the_table_names_no_variable_that_is_not_there() -> None:
     assert {port.variable for port in ports.PORTS if port.variable} <= set(defaults)
 
 
+# Lists of machines that those that leave stay in, and why.
+KEPT = {
+    "common_hosts": "a machine that leaves still has a name",
+    "frontend_hosts": "the rank of a server, which its timers have, does not move while another leaves",
+}
+
+
+def forgotten(defaults: dict[str, Any]) -> list[str]:
+    """Lists of machines, among the defaults of a role, that hold those that leave."""
+    return [
+        name
+        for name, value in defaults.items()
+        if isinstance(value, str) and "groups[" in value and "one_leaving" not in value and name not in KEPT
+    ]
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_machines_that_leave_are_in_no_list(role: Path) -> None:
+    """`groups['caches'] | default([]) | difference(one_leaving)`: else remove.yml could not take them out."""
+    assert forgotten(load(role / "defaults" / "main.yml")) == []
+
+
+def test_a_list_that_forgets_them_is_seen() -> None:
+    assert forgotten({"a": "{{ groups['nodes'] }}", "b": "{{ groups['nodes'] | difference(one_leaving) }}"}) == ["a"]
+    every = {name for role in ROLES for name in load(role / "defaults" / "main.yml")}
+    assert set(KEPT) <= every
+
+
+@pytest.mark.parametrize("what", ["roles", "playbooks"])
+def test_the_readme_lists_everything(what: str) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = {path.parents[1].name for path in ROOT.glob("roles/*/meta/main.yml")}
+    rows = {f"[`{name}`](roles/{name}/README.md)" for name in names}
+    if what == "playbooks":
+        rows = {f"| `nebula.ha.{path.stem}` |" for path in ROOT.glob("playbooks/*.yml")}
+    assert rows
+    assert sorted(row for row in rows if row not in text) == []
+
+
 @pytest.mark.parametrize("role", [role for role in ROLES if role.name != "one"], ids=lambda role: role.name)
 def test_variables_carry_the_name_of_their_role(role: Path) -> None:
     own = load(role / "defaults" / "main.yml")
