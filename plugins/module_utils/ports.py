@@ -109,6 +109,7 @@ PORTS: Tuple[Port, ...] = (
     Port("balancer", "HAProxy", 443, _TCP, FLOATING, (USERS,), "web interface, TLS", ("balancers",), "one_web_port"),
     Port("balancer", "HAProxy", 80, _TCP, FLOATING, (USERS,), "sends browsers to the port above", ("balancers",)),
     Port("balancer", "HAProxy", 2633, _TCP, FLOATING, (USERS,), "API, TLS", ("balancers",), "one_api_port"),
+    Port("balancer", "HAProxy", 8404, _TCP, LOOPBACK, (ITSELF,), "statistics, for root through ssh", ("balancers",)),
     Port("balancer", "keepalived", None, ("vrrp",), OWN, ("balancers",), "who holds the address", ("balancers",)),
     Port(
         "oneadmin_ssh",
