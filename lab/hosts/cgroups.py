@@ -19,7 +19,7 @@ V1 = ("name=systemd", "freezer", "pids", "memory", "cpu", "cpuacct")
 CPU_SHARES = 8192
 # What a server has and a container has not: FUSE mounts the share, tun gives guests a network. Never /dev/kvm: how
 # guests run here is for the product to find out.
-DEVICES = ("/dev/fuse", "/dev/net/tun")
+DEVICES = {"/dev/fuse": "fuse", "/dev/net/tun": "tun"}  # with the kernel module that brings each
 
 
 def mounted(mountinfo: str) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.hosts import network, state
+from lab.hosts.cgroups import DEVICES
 from lab.hosts.plan import CACHE, SHARE, STATE, Host, Lab, LabError
 from lab.hosts.run import succeeds
 
@@ -75,6 +76,11 @@ def check_machine(lab: Lab) -> None:
         raise LabError(
             "This machine's kernel has no overlayfs, which the hosts' disks are made of: use one whose kernel has it."
         )
+    for device, module in DEVICES.items():
+        if not Path(device).exists() and not (_loadable(module) and Path(device).exists()):
+            raise LabError(
+                f"This machine has no {device}, which its hosts need: use one whose kernel has the module {module}."
+            )
     missing = [host for host in lab.hosts if state.record(host) is None]
     if missing:
         needs = [need(host) for host in missing]

@@ -2,150 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.hosts.plan import SNAPSHOTS, STATE
+from lab.hosts.plan import SNAPSHOTS
 from lab.hosts.state import CHECKOUT
+from lab.tests.verbs import (
+    FOLDER,
+    MARKS,
+    NAME,
+    PREFIX,
+    Footprint,
+    answers,
+    done,
+    footprint,
+    inside,
+    lab,
+    left,
+    on,
+    output,
+    refused,
+    wait,
+    write_inventory,
+)
 
-NAME = "labtest"
-SUBNET = os.environ.get("LAB_SELFTEST_SUBNET", "10.213.92.0/24")
-PREFIX = SUBNET.rsplit(".", 1)[0]
 ONE, TWO = f"{PREFIX}.11", f"{PREFIX}.12"
-FOLDER = STATE / NAME
 
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="machines are made by root only")]
-
-
-def lab(verb: str, inventory: Path, *words: str, source: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if key not in ("ONE_SOURCE", "LAB_SUBNET")}
-    if source is not None:
-        environment["ONE_SOURCE"] = str(source)
-    command = [sys.executable, "-m", "lab.hosts", verb, "--inventory", str(inventory), *words]
-    return subprocess.run(
-        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=600
-    )
-
-
-def done(verb: str, inventory: Path, *words: str, source: Path | None = None) -> str:
-    result = lab(verb, inventory, *words, source=source)
-    assert result.returncode == 0, f"{verb}: {result.stderr}"
-    return result.stdout
-
-
-def refused(verb: str, inventory: Path, *words: str, source: Path | None = None) -> str:
-    result = lab(verb, inventory, *words, source=source)
-    assert result.returncode == 1
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
-
-
-def on(inventory: Path, host: str, command: str) -> str:
-    return done("shell", inventory, host, "--", command).strip()
-
-
-def answers(address: str) -> bool:
-    """Traffic, not a flag: sshd says its first line within a second."""
-    with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=1) as connection:
-        return connection.recv(4) == b"SSH-"
-    return False
-
-
-def wait(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return condition()
-
-
-def output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-Footprint = dict[str, set[str]]
-
-
-def commands(*marks: str) -> set[str]:
-    """Processes whose command line or control group holds one of MARKS."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            text = line + (folder / "cgroup").read_text()
-            if line and any(
-                mark in text for mark in marks
-            ):  # without a line it is dead, only its parent must still ask
-                found.add(f"{line} {folder}")
-    return found
-
-
-def inside(host: str) -> set[str]:
-    """Processes of a machine, whichever of the two ways its control group was made."""
-    return commands(f"nebula-lab/{NAME}/{host}", f"nebula-lab-{NAME}-{host}.service")
-
-
-def footprint() -> Footprint:
-    """All that a lab can leave on this machine, by kind."""
-    return {
-        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
-        "links": {str(link["ifname"]) for link in json.loads(output("ip", "-j", "link"))},
-        "routes": {
-            f"{route.get('type', 'unicast')} {route['dst']} {route.get('dev', '-')}"
-            for route in json.loads(output("ip", "-j", "-4", "route", "show", "table", "all"))
-        },
-        "nft tables": set(output("nft", "list", "tables").splitlines()),
-        "cgroups": {path for path, _, _ in os.walk("/sys/fs/cgroup") if "nebula-lab" in path},
-        "processes": commands(f"nebula-lab/{NAME}", f"nebula-lab-{NAME}-"),
-        "ssh masters": {line for line in commands(f"{FOLDER}/ssh") if line.startswith("ssh: ")},
-        "folders": {str(path) for path in STATE.glob("*")},
-    }
-
-
-def left(before: Footprint, after: Footprint) -> Footprint:
-    """What is there after and was not before, but for what other labs on this machine made meanwhile."""
-    marks = []
-    for path in STATE.glob("*/lab.json"):
-        if (other := path.parent.name) != NAME:
-            marks += [f"/{other}", f".{other}", f"-{other[:6]}", f"_{other.replace('-', '_')}"]
-            marks.append(json.loads(path.read_text())["subnet"].rsplit(".", 1)[0])
-    return {
-        kind: {item for item in after[kind] - before[kind] if not any(mark in item for mark in marks)} for kind in after
-    }
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one small package, to be published to the hosts."""
-    tree = tmp_path_factory.mktemp("tree")
-    (tree / "DEBIAN").mkdir()
-    (tree / "DEBIAN/control").write_text(
-        "Package: lab-probe\nVersion: 1.0\nArchitecture: all\nMaintainer: lab <lab@localhost>\nDescription: a probe\n"
-    )
-    folder = tmp_path_factory.mktemp("packages")
-    output("dpkg-deb", "--root-owner-group", "--build", str(tree), str(folder / "lab-probe_1.0_all.deb"))
-    return folder
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("inventory")
-    (folder / "group_vars/all").mkdir(parents=True)
-    (folder / "group_vars/all/lab.yml").write_text(f"lab_name: {NAME}\nlab_subnet: {SUBNET}\n")
-    (folder / "hosts.yml").write_text(
-        f"frontends:\n  hosts:\n    one1: {{ansible_host: {ONE}}}\n    one2: {{ansible_host: {TWO}}}\n"
-    )
-    return folder
+    return write_inventory(tmp_path_factory.mktemp("inventory"), {"frontends": {"one1": 11, "one2": 12}})
 
 
 @pytest.fixture(scope="module")
@@ -319,9 +213,9 @@ def test_destroy_leaves_nothing(hosts: Path, before: Footprint) -> None:
     done("freeze", hosts, "one1")
     done("cut", hosts, "one2")  # its end of the shared connection cannot say goodbye
     here = left(before, footprint())
-    assert all(here.values()), f"the comparison is blind for {[kind for kind, items in here.items() if not items]}"
+    assert here.keys() == before.keys(), f"the comparison is blind for {before.keys() - here.keys()}"
     done("destroy", hosts)
-    assert {kind: items for kind, items in left(before, footprint()).items() if items} == {}
+    assert left(before, footprint()) == {}
     assert not answers(ONE)
     done("destroy", hosts)  # of nothing: no error
     assert SNAPSHOTS.exists()

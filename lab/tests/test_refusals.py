@@ -63,6 +63,12 @@ def test_no_overlayfs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no overlayfs" in refusal(lab)
 
 
+def test_a_missing_device(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "DEVICES", {"/dev/none": "none"})
+    monkeypatch.setattr(checks, "succeeds", lambda command: False)
+    assert "no /dev/none, which its hosts need: use one whose kernel has the module none" in refusal(lab)
+
+
 def test_too_little_space(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 2 * 1024**3))
     assert "needs 2.5 GiB" in refusal(lab)  # a front-end, a host of a small kind, and the base
