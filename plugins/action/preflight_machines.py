@@ -13,7 +13,6 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
 from ansible_collections.nebula.ha.plugins.module_utils.ports import GROUPS
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.fault import report
-from ansible_collections.nebula.ha.plugins.module_utils.preflight.limit import limit_faults
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.machines import (
     DISK_MB,
     MEMORY_MB,
@@ -49,9 +48,7 @@ class ActionModule(ActionBase):
                 "run it on every host before, and give what it returned."
             )
         limits = Limits(args["memory_mb"], args["disk_mb"], args["clock_tolerance"])
-        settings = self._settings(variables)
-        faults = limit_faults(settings.parts, found)
-        faults += machine_faults(found, settings, limits)
+        faults = machine_faults(found, self._settings(variables), limits)
         result.update(changed=False, faults=[fault.as_dict() for fault in faults])
         if faults:
             result.update(failed=True, msg=report(faults, "The machines cannot carry this cloud"))
