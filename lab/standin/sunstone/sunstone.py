@@ -120,14 +120,15 @@ class Sunstone:
         return Answer(204)
 
     def _page(self, session: Session) -> Answer:
-        if not self._configured:  # the first page after a start reads oned's configuration
-            user = base64.b64decode(session.get("auth") or "").decode()
-            try:
+        user = base64.b64decode(session.get("auth") or "").decode()
+        try:
+            self._oned.call(user, "user.info", SELF)  # the real one asks what this user may see
+            if not self._configured:  # the first page after a start reads oned's configuration, which needs a leader
                 self._oned.call(user, "system.version")
-            except (Refused, Unreachable) as error:
-                self._log.write("E", str(error))
-                return Answer(500, html=True)
-            self._configured = True
+        except (Refused, Unreachable) as error:
+            self._log.write("E", str(error))
+            return Answer(500, "OpenNebula is unreachable" if self._configured else "", html=True)
+        self._configured = True
         values = {"csrftoken": session.get("csrftoken") or "", "user": session.get("user") or ""}
         return page("index.html", values)
 
@@ -138,14 +139,14 @@ class Sunstone:
             if number and kind in OBJECTS and number.isdigit():
                 return Answer(200, pretty(tree(self._oned.call(user, f"{kind}.info", int(number)))))
             if number or kind not in OBJECTS:
-                return Answer(404, short({"error": {"message": f"Error: {kind} resource not supported"}}))
+                return Answer(404, pretty({"error": {"message": f"Error: {kind} resource not supported"}}))
             whose = int(request.params.get("pool_filter", "none"))
             arguments = () if kind in POOLS else (whose, ANY, ANY, ANY)
             pool = tree(self._oned.call(user, f"{kind}pool.info", *arguments))
         except ValueError:
             return BROKEN
         except (Refused, Unreachable) as error:
-            return Answer(404 if number else 500, short({"error": {"message": str(error)}}))
+            return Answer(404 if number else 500, pretty({"error": {"message": str(error)}}))
         return Answer(200, short(pool if kind in POOLS or pool["VM_POOL"] else {"VM_POOL": {"VM": None}}))
 
 

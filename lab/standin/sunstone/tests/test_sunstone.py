@@ -73,7 +73,8 @@ def test_the_first_page_after_a_start_needs_a_leader(cached: Browser, cache: Cac
     cookie = cached.login()
     oned.leader = False
     with listening(sunstone(in_memcached(oned, cache), log), log) as other:
-        assert other.ask("GET", "/", cookie).status == 500
+        page = other.ask("GET", "/", cookie)
+        assert (page.status, page.body) == (500, "")
         oned.leader = True
         assert other.ask("GET", "/", cookie).status == 200
 
@@ -89,7 +90,9 @@ def test_a_pool_wants_the_token_and_pool_filter(web: Browser) -> None:
     assert (broken.status, len(broken.body)) == (500, 30)
     assert web.ask("GET", f"/host?pool_filter=-2&csrftoken={token}", cookie).body == '{"HOST_POOL":{}}'
     assert web.ask("GET", f"/vm?pool_filter=-2&csrftoken={token}", cookie).body == '{"VM_POOL":{"VM":null}}'
-    assert web.ask("GET", f"/nothing?pool_filter=-2&csrftoken={token}", cookie).status == 404
+    missing = web.ask("GET", f"/nothing?pool_filter=-2&csrftoken={token}", cookie)
+    assert missing.status == 404
+    assert missing.body == '{\n  "error": {\n    "message": "Error: nothing resource not supported"\n  }\n}'
 
 
 def test_an_object_is_shown_indented(web: Browser) -> None:
@@ -98,13 +101,15 @@ def test_an_object_is_shown_indented(web: Browser) -> None:
     assert body == '{\n  "USER": {\n    "ID": "0",\n    "NAME": "oneadmin",\n    "TEMPLATE": {\n    }\n  }\n}'
 
 
-def test_a_call_without_oned_says_so(web: Browser, oned: Oned) -> None:
+def test_without_oned_a_page_and_a_call_say_so(web: Browser, oned: Oned) -> None:
     cookie = web.login()
     token = web.token(cookie)
     oned.stop()
     assert web.ask("GET", f"/host?pool_filter=-2&csrftoken={token}", cookie).status == 500
     assert web.ask("POST", "/login", user=RIGHT).status == 500
-    assert web.ask("GET", "/", cookie).status == 200
+    page = web.ask("GET", "/", cookie)
+    assert (page.status, page.body) == (500, "OpenNebula is unreachable")
+    assert web.ask("GET", "/").status == 200
 
 
 def test_a_logout_wants_the_token_and_ends_the_session(cached: Browser, cache: Cache) -> None:
