@@ -92,6 +92,9 @@ CONSEQUENCES: dict[str, frozenset[str]] = {
     "web_unsteady": frozenset({"server_unreachable"}),
 }
 
+# Which part of a machine the balancers' checks of a backend speak of.
+BACKENDS = {"web": "sunstones", "api": "frontends"}
+
 # The step at which the login through the address failed, and what that is.
 LOGIN_CODES = {
     "connect": "web_unreachable",
@@ -360,13 +363,13 @@ class _Judgement:
         if not address:
             return
         if len(self.holders) > 1:
-            names = " and ".join(machine.name for machine in self.holders)
             for machine in self.holders:
+                others = " and ".join(other.name for other in self.holders if other is not machine)
                 self._add(
                     "two_holders",
                     machine,
                     "balancers",
-                    f"{names} both hold {address}: which of them a user reaches is chance.",
+                    f"{machine.name} holds {address}, and so does {others}: which of them a user reaches is chance.",
                     f"See whether keepalived runs on {machine.name} and hears the other: systemctl status keepalived",
                 )
         # One that was not asked, or did not answer, may hold it: then the login through the address tells.
@@ -421,7 +424,7 @@ class _Judgement:
             code = "certificate_aging"
             if left <= CERTIFICATE_SOON:
                 code = "certificate_ending" if left > 0 else "certificate_expired"
-            said = f"ends in {days}" if left > 0 else f"has expired {days} ago"
+            said = f"ends in {days}" if left > 0 else "has expired" + (f" {days} ago" if left <= -DAY else "")
             self._add(
                 code,
                 machine,
@@ -462,7 +465,7 @@ class _Judgement:
             self._add(
                 "server_drained" if drained else "server_down",
                 known,
-                _part_of(backend),
+                BACKENDS.get(backend),
                 f"{name} is {'taken out of' if drained else 'down in'} {backend}, {says}{check}.",
                 f"When the work on {name} is done, put it back: run site.yml."
                 if drained
@@ -806,14 +809,6 @@ class _Judgement:
             host = self._host_of(machine)
             return "runs libvirt" if host is None else f"{host['state']}, {_counted(len(host['vms']), 'VM')}"
         return {"sunstones": "serves the web", "caches": "keeps sessions"}[part]
-
-
-def _part_of(backend: str) -> str | None:
-    """Which part of a machine the balancers' checks of this backend speak of."""
-    words = backend.lower()
-    if "web" in words or "sunstone" in words:
-        return "sunstones"
-    return "frontends" if "api" in words or "oned" in words else None
 
 
 def _names(wanted: str, names: Sequence[str]) -> bool:

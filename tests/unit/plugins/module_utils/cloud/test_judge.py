@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.nebula.ha.plugins.module_utils.cloud import judge
+from ansible_collections.nebula.ha.plugins.module_utils.report import cloud_lines
 from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import Severity
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import FailureKind, ServerState
 
@@ -135,6 +137,12 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         "degraded",
         ("lb1", "degraded", "certificate is for other names"),
     ),
+    "a certificate for nobody": (
+        certificate(names=[]),
+        ["certificate_names"],
+        "degraded",
+        ("lb1", "degraded", "certificate is for other names"),
+    ),
     "no certificate": (
         lambda scene: scene.fail("lb1", "certificate", "openssl: No such file"),
         ["certificate_unknown"],
@@ -146,6 +154,18 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         ["server_down"],
         "degraded",
         ("fe2", "degraded", "is down at the balancers"),
+    ),
+    "an oned is down for the holder": (
+        partial(down_in, "lb1", "api", "fe2"),
+        ["server_down"],
+        "degraded",
+        ("fe2", "degraded", "is down at the balancers"),
+    ),
+    "a server that nobody knows is down": (
+        lambda scene: servers(scene, "lb1", server("mine", "x", "down", ""), server("mine", "y")),
+        ["server_down"],
+        "degraded",
+        ("fe2", "healthy", "follows"),
     ),
     "a server is drained": (
         lambda scene: servers(scene, "lb1", server("web", "fe2", "drain")),
@@ -254,6 +274,18 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         "degraded",
         ("node2", "degraded", "not MONITORED"),
     ),
+    "a node is taken out": (
+        lambda scene: hosts(scene, NODES[0], host("node2", 1, "OFFLINE")),
+        ["node_unmonitored"],
+        "degraded",
+        ("node2", "degraded", "not MONITORED"),
+    ),
+    "a node is in ERROR without a word": (
+        lambda scene: hosts(scene, NODES[0], host("node2", 1, "MONITORING_ERROR")),
+        ["node_error"],
+        "degraded",
+        ("node2", "down", "ERROR in the zone"),
+    ),
     "a node is being looked at": (
         lambda scene: hosts(scene, NODES[0], host("node2", 1, "MONITORING_MONITORED")),
         [],
@@ -283,6 +315,18 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         ["services_missing"],
         "degraded",
         ("fe1", "degraded", "leads without its services"),
+    ),
+    "the leader has none": (
+        lambda scene: scene.looks("fe1")["services"]["services"].update(OneFlow=False, OneGate=False),
+        ["services_missing"],
+        "degraded",
+        ("fe1", "degraded", "leads without its services"),
+    ),
+    "a follower has both": (
+        lambda scene: scene.looks("fe2")["services"]["services"].update(OneFlow=True, OneGate=True),
+        ["services_elsewhere"],
+        "degraded",
+        ("fe2", "degraded", "runs the leader's services"),
     ),
     "a follower has a service": (
         lambda scene: scene.looks("fe2")["services"]["services"].update(OneFlow=True),
@@ -326,6 +370,25 @@ def test_a_fault(fault: str) -> None:
         assert problem.next_step
 
 
+def told(fault: str) -> str:
+    """Everything that is said of a fault, as it stands in fixtures/cloud/verdicts.txt."""
+    scene = Scene()
+    FAULTS[fault][0](scene)
+    verdict = scene.verdict().as_dict()
+    marked = [
+        f"{item['name']} as {part['part']}" for item in verdict["machines"] for part in item["parts"] if part["marked"]
+    ]
+    own = {
+        key: verdict[key]
+        for key in ("healthy", "web", "api", "address", "host", "leader", "holder", "asked", "answered")
+    }
+    return "\n".join([f"== {fault}", *cloud_lines(verdict), f"marked: {', '.join(marked)}", str(own), ""])
+
+
+def test_every_sentence(fixtures: Path) -> None:
+    assert "\n".join(told(fault) for fault in FAULTS) == (fixtures / "cloud" / "verdicts.txt").read_text()
+
+
 def test_every_code_has_a_fault() -> None:
     assert {code for _, codes, _, _ in FAULTS.values() for code in codes} == set(judge.CODES)
 
@@ -347,6 +410,41 @@ def test_what_both_balancers_say_of_a_server_is_said_once() -> None:
     assert sentences(scene, "server_down") == [
         ("fe2", "fe2 is down in web, lb1 and lb2 say (L4CON Connection refused).")
     ]
+
+
+@pytest.mark.parametrize(("backend", "states"), [("web", ["degraded", "healthy"]), ("api", ["healthy", "degraded"])])
+def test_a_check_is_about_the_part_behind_it(backend: str, states: list[str]) -> None:
+    scene = Scene()
+    down_in("lb1", backend, "fe2", scene)
+    (about,) = [machine for machine in scene.verdict().machines if machine.name == "fe2"]
+    assert [part.state for part in about.parts] == states
+
+
+def test_what_the_leader_says_of_the_hosts_counts() -> None:
+    scene = Scene()
+    of = zone(3)
+    scene.answers = [up(0, ServerState.FOLLOWER, of), up(1, ServerState.LEADER, of), up(2, ServerState.FOLLOWER, of)]
+    for name in scene.of("frontends"):
+        scene.looks(name)["services"]["services"] = {}
+        scene.looks(name)["hosts"]["hosts"] = list(NODES if name == "fe2" else ())
+    assert scene.verdict().codes() == ()
+    scene.fail("fe2", "hosts")
+    assert scene.verdict().codes() == ("node_missing",)
+
+
+def test_a_zone_without_a_leader() -> None:
+    scene = Scene()
+    scene.answers = [up(n, ServerState.CANDIDATE, zone(3)) for n in range(3)]
+    verdict = scene.verdict()
+    assert verdict.leader is None
+    assert verdict.sentence.startswith("Cloud OpenNebula gives no service: 9 machines, lb1 holds 10.0.0.100. No server")
+
+
+def test_the_api_of_front_ends_alone_is_the_leaders() -> None:
+    scene = Scene({f"fe{n}": ("frontends",) for n in (1, 2, 3)}, floating="")
+    of = zone(3)
+    scene.answers = [up(0, ServerState.FOLLOWER, of), up(1, ServerState.LEADER, of), up(2, ServerState.FOLLOWER, of)]
+    assert scene.verdict().api == "http://10.0.0.2:2633/RPC2"
 
 
 def test_a_dead_machine_is_told_once() -> None:
