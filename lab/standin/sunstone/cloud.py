@@ -18,11 +18,9 @@ def flow(conf: dict[str, str], log: Log) -> Application:
             return Answer(401, "A username and password must be provided", html=True)
         try:
             oned.call(user, "user.info", SELF)
-        except Refused:
-            return Answer(401, "Invalid credentials", html=True)
-        except Unreachable as error:
+        except (Refused, Unreachable) as error:  # without oned nobody is known
             log.write("E", str(error))
-            return Answer(500, "", html=True)
+            return Answer(401, "Invalid credentials", html=True)
         if request.method != "GET" or request.path not in POOLS:
             return Answer(404, "<h1>Not Found</h1>", html=True)
         try:

@@ -111,7 +111,7 @@ def test_oneflow_asks_for_a_login_and_shows_its_pools(oned: Oned, log: Log) -> N
             assert browser.ask("GET", path, user=RIGHT).body == '{\n  "DOCUMENT_POOL": {\n  }\n}'
         assert browser.ask("GET", "/", user=RIGHT).status == 404
         oned.stop()
-        assert browser.ask("GET", "/service", user=RIGHT).status == 500
+        assert browser.ask("GET", "/service", user=RIGHT).body == "Invalid credentials"
 
 
 def test_onegate_refuses_everybody(log: Log) -> None:
