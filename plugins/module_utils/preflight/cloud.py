@@ -17,6 +17,8 @@ from .fault import Fault, shown
 ALIKE = 0.82
 # Options of a mount that end in lost data: oned and guests see an error where they must wait.
 SOFT = ("soft", "softerr", "softreval")
+# From where Sunstone takes the client's address as a balancer says it: else a session is bound to the balancer's own.
+BELIEVED = re.compile(r"(10|192\.168|172\.(1[6-9]|2\d|3[01]))\.")
 
 
 @dataclass(frozen=True)
@@ -198,4 +200,14 @@ def advice(cloud: Cloud) -> List[str]:
             found.append(f"The group {group} has one machine: while {names[0]} is down there is {without}.")
     if cloud.staying("sunstones") and not cloud.staying("balancers"):
         found.append("No balancer is in front of the web interface: passwords cross the network in clear.")
+    public = [
+        name
+        for name in cloud.staying("balancers")
+        if cloud.staying("sunstones") and not BELIEVED.match(str(cloud.hosts[name].get("one_address", "")))
+    ]
+    if public:
+        found.append(
+            f"Sunstone believes only a balancer at a private address about who its user is, unlike {', '.join(public)}: "
+            "when the floating address moves, everybody has to log in again."
+        )
     return found

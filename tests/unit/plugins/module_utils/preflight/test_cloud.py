@@ -188,15 +188,37 @@ def test_a_share_that_can(variables: dict[str, Any]) -> None:
     assert sentences(whole(), **variables) == []
 
 
-def advice(groups: dict[str, Any], **common: Any) -> str:
+def advice(groups: dict[str, Any], **common: Any) -> list[str]:
     names = tuple(dict.fromkeys(name for members in groups.values() for name in members))
-    return " ".join(inventory_advice(groups, hosts(names, **common)))
+    of = hosts(names, **{"one_datastore_source": "s:/one", **common})
+    for values in of.values():
+        values["one_address"] = str(values["one_address"]).replace("192.0.2.", common.get("network", "10.0.0."))
+    found: list[str] = inventory_advice(groups, of)
+    return found
 
 
-def test_advice_is_for_what_works_and_is_weak() -> None:
-    assert advice(whole(), one_datastore_source="s:/one") == ""
-    assert "one_datastore_source" in advice(whole())
-    assert "lb1 is down" in advice(whole(balancers=("lb1",)), one_datastore_source="s:/one")
-    assert "cache1 is down" in advice(whole(caches=("cache1",)), one_datastore_source="s:/one")
-    assert "in clear" in advice(whole(balancers=()), one_datastore_source="s:/one")
-    assert advice({"frontends": NAMES}) == ""
+def test_a_cloud_of_which_nothing_is_there_once_gets_no_advice() -> None:
+    assert advice(whole()) == []
+    assert advice(COMPACT) == []
+    assert advice({"frontends": NAMES}, one_datastore_source="") == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "variables", "words"),
+    [
+        ({}, {"one_datastore_source": ""}, "one_datastore_source"),
+        ({"balancers": ("lb1",)}, {}, "while lb1 is down there is no web"),
+        ({"caches": ("cache1",)}, {}, "while cache1 is down there is no login"),
+        ({"balancers": ()}, {}, "in clear"),
+        ({}, {"network": "192.0.2."}, "unlike lb1, lb2"),
+        ({}, {"network": "172.32.0."}, "everybody has to log in again"),
+    ],
+)
+def test_advice_is_for_what_works_and_is_weak(changed: Any, variables: dict[str, Any], words: str) -> None:
+    (told,) = advice(whole(**changed), **variables)
+    assert words in told
+
+
+@pytest.mark.parametrize("network", ["192.168.7.", "172.16.0.", "172.31.9."])
+def test_private_networks_get_no_advice(network: str) -> None:
+    assert advice(whole(), network=network) == []
