@@ -207,7 +207,7 @@ def advice(cloud: Cloud) -> List[str]:
     ]
     if public:
         found.append(
-            f"Sunstone believes only a balancer at a private address about who its user is, unlike {', '.join(public)}: "
+            f"Sunstone believes only a balancer at a private address about who a user is, unlike {', '.join(public)}: "
             "when the floating address moves, everybody has to log in again."
         )
     return found
