@@ -81,15 +81,15 @@ def start(lab: Lab, host: Host, ways: Groups) -> None:
 
 
 def create(lab: Lab, inventory: Path, hosts: Sequence[Host] | None = None) -> None:
-    """All hosts made, and these or all started and answering ssh; what is there already stays."""
+    """These or all hosts made, started and answering ssh; what is there already stays."""
     wanted = lab.hosts if hosts is None else hosts
     ways = groups()
     with locked(lab.lock):
         lay(lab, inventory)
-        missing = [host for host in lab.hosts if state.record(host) is None]
+        missing = [host for host in wanted if state.record(host) is None]
         if missing:
             make(lab, missing)
-        access.write_known_hosts(lab, lab.hosts)
+        access.write_known_hosts(lab, [host for host in lab.hosts if state.record(host) is not None])
         each(lambda host: start(lab, host, ways), wanted)
         each(lambda host: access.wait_until_answering(lab, host), [host for host in wanted if not ways.frozen(host)])
 
