@@ -145,7 +145,6 @@ class LogDisk:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._doubt = False
-        self._recent: dict[int, Record] = {}
         if not store.rows("SELECT log_index FROM logdb LIMIT 1"):
             store.execute(
                 "INSERT INTO logdb (log_index, term, sqlcmd, timestamp, fed_index, applied) "
@@ -173,8 +172,6 @@ class LogDisk:
         return self._terms.get(index)
 
     def record(self, index: int) -> Record | None:
-        if index in self._recent:
-            return self._recent[index]
         rows = self._store.rows(f"SELECT term, sqlcmd FROM logdb WHERE log_index = {index}")
         return Record(index, int(rows[0][0]), str(rows[0][1])) if rows else None
 
@@ -186,14 +183,11 @@ class LogDisk:
         )
         self._terms[record.index] = record.term
         self._last = record.index
-        self._recent[record.index] = record
-        self._recent.pop(record.index - 100, None)
 
     def cut(self, index: int) -> None:
         self._store.execute(f"DELETE FROM logdb WHERE log_index >= {index}")
         for gone in range(index, self._last + 1):
             self._terms.pop(gone, None)
-            self._recent.pop(gone, None)
         self._last = max(self._terms)
 
     def apply(self, record: Record) -> str:

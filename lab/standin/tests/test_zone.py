@@ -247,6 +247,20 @@ def test_a_member_that_lost_its_place_is_let_in_again(trio: list[Oned]) -> None:
     wait_for("the new member's log", lambda: victim.raft()["COMMIT"] == leader.raft()["COMMIT"])
 
 
+def test_a_record_that_nobody_has_any_more_reaches_nobody(trio: list[Oned], maria: Database) -> None:
+    leader = leader_of(trio)
+    assert leader is not None
+    stale = next(server for server in trio if server is not leader)
+    stale.kill()
+    for number in range(3):
+        assert document(leader, f"missed-{number}")[0] is True
+    maria.query(f"DELETE FROM logdb WHERE log_index < {leader.raft()['LOG_INDEX'] - 1}", leader.name)
+    stale.start()
+    wait_for("a write while one is out of the log", lambda: document(leader, "after")[0])
+    wait_for("the leader's complaint", lambda: "cannot be loaded" in (leader.root / "var/oned.log").read_text())
+    assert names(maria, stale) == []
+
+
 def test_stop_gives_the_lead_back(trio: list[Oned]) -> None:
     leader = leader_of(trio)
     assert leader is not None
