@@ -19,8 +19,8 @@ positional: groups, hostvars
 options:
   _input:
     description:
-      - name, floating_address, service_name, web_port, api_port, rpc_port, sunstone_port and share of the cloud; what
-        is missing has the default of role one.
+      - name, floating_address, service_name, web_port, api_port, rpc_port, sunstone_port, memcached_port and share of
+        the cloud; what is missing has the default of role one.
     type: dict
     required: true
   groups:

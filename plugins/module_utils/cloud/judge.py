@@ -193,6 +193,7 @@ class Verdict:
     leader: str | None
     holder: str | None
     share: str
+    ports: Mapping[str, int]
     package: str | None
     at: float
     asked: int
@@ -219,6 +220,7 @@ class Verdict:
             "leader": self.leader,
             "holder": self.holder,
             "share": self.share,
+            "ports": dict(self.ports),
             "package": self.package,
             "at": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.at)),
             "asked": self.asked,
@@ -745,6 +747,11 @@ class _Judgement:
             leader=self.leader,
             holder=self.holders[0].name if len(self.holders) == 1 else None,
             share=self.cloud.share,
+            ports={
+                "oned": self.cloud.rpc_port,
+                "sunstone": self.cloud.sunstone_port,
+                "memcached": self.cloud.memcached_port,
+            },
             package=next((p for m in self._of("frontends") if (p := m.value("package", "version"))), None),
             at=self.now,
             asked=sum(machine.asked for machine in self.machines),

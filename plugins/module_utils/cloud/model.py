@@ -65,6 +65,7 @@ class Cloud:
     api_port: int = 2633
     rpc_port: int = 2633
     sunstone_port: int = 9869
+    memcached_port: int = 11211
     share: str = ""
 
 
@@ -78,6 +79,7 @@ def cloud_from(given: Mapping[str, Any]) -> Cloud:
         api_port=int(given.get("api_port", 2633)),
         rpc_port=int(given.get("rpc_port", 2633)),
         sunstone_port=int(given.get("sunstone_port", 9869)),
+        memcached_port=int(given.get("memcached_port", 11211)),
         share=str(given.get("share") or ""),
     )
 

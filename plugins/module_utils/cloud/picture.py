@@ -145,7 +145,7 @@ class _Drawing:
 
     def _tiers(self, top: float) -> float:
         """The web tier beside its caches, the front-ends, the share and the nodes; returns where the last one ends."""
-        behind = bool(self.cards["balancers"])
+        behind, ports = bool(self.cards["balancers"]), self.verdict["ports"]
         web_bottom = top
         lane = MARGIN + LANE if behind else MARGIN
         if self.cards["sunstones"]:
@@ -159,11 +159,13 @@ class _Drawing:
             if caches:
                 self._tier("caches", lane + width + LANE, begin, caches, height)
                 self._line([(lane + width + 3, middle), (lane + width + LANE - 3, middle)], tip=True)
-                self._note(lane + width + LANE / 2, middle - 24, ["fails over", ":11211"])
+                self._note(lane + width + LANE / 2, middle - 24, ["fails over", f":{ports['memcached']}"])
             x = lane + width / 2 if behind else CENTER
             self._line([(x, top), (x, begin - 3)], tip=True)
             if behind:
-                self._note(x + 12, top + BETWEEN / 2 + 4, ["web :9869, least connections"], anchor="start")
+                self._note(
+                    x + 12, top + BETWEEN / 2 + 4, [f"web :{ports['sunstone']}, least connections"], anchor="start"
+                )
         begin = web_bottom + BETWEEN
         wide = WIDTH - 2 * MARGIN
         bond = 34 if len(self.cards["frontends"]) > 1 else 0
@@ -171,7 +173,7 @@ class _Drawing:
         if behind or not self.cards["sunstones"]:
             x = MARGIN + LANE / 4 if self.cards["sunstones"] else CENTER
             self._line([(x, top), (x, begin - 3)], tip=True)
-            self._note(x + 10, (top + begin) / 2 - 2, ["API", ":2633"], anchor="start")
+            self._note(x + 10, (top + begin) / 2 - 2, ["API", f":{ports['oned']}"], anchor="start")
         if self.cards["sunstones"]:
             x = lane + (WIDTH - MARGIN - lane) * 0.35
             self._line([(x, web_bottom), (x, begin - 3)], tip=True)

@@ -172,6 +172,15 @@ def test_health_is_a_colour() -> None:
     assert said["lb2 (10.0.0.5): stands by, 6 of 6 up"] == "healthy"
 
 
+def test_ports_are_the_clouds() -> None:
+    verdict = Scene().verdict().as_dict()
+    verdict["ports"] = {"oned": 1111, "sunstone": 2222, "memcached": 3333}
+    text = cloud_report(verdict, "x.svg")
+    assert [word in text for word in (":1111", ":2222", ":3333", ":2633", ":9869", ":11211")] == [True] * 3 + [
+        False
+    ] * 3
+
+
 def test_a_cloud_that_nobody_saw_is_grey() -> None:
     found = cards(drawn("blind"))
     assert {colour for _, colour in found} == {"unknown"}
