@@ -36,7 +36,8 @@ REFUSED = {
     "ignore_errors: true": re.compile(r"ignore_errors:[ \t]*(true|yes)", re.IGNORECASE),
     "|| true": re.compile(r"\|\| true\b"),
     "except Exception": re.compile(r"^[ \t]*except Exception\b", re.MULTILINE),
-    "a fixed wait": re.compile(r"\bansible\.builtin\.pause:"),
+    # A question to a person is none
+    "a fixed wait": re.compile(r"\bansible\.builtin\.pause:(?!\s+prompt:)"),
 }
 
 
