@@ -292,7 +292,7 @@ def login(address: str, port: int, name: str, ca: str, auth_file: str, timeout: 
         return _http(connection, method, path, headers, body)
 
     try:
-        _, first, _ = ask("GET", "/", {})
+        ask("GET", "/", {})
         step = "login"
         status, headers, _ = ask("POST", "/login", {"Authorization": f"Basic {session}"})
         if status not in (200, 204):
@@ -312,7 +312,7 @@ def login(address: str, port: int, name: str, ca: str, auth_file: str, timeout: 
         raise LookError(f"the certificate is not trusted: {error.verify_message}", step="trust") from None
     except OSError as error:
         raise LookError(reason(error), step=step) from None
-    return {"step": "done", "hsts": first.get("Strict-Transport-Security") is not None}
+    return {"step": "done"}
 
 
 def _cookie(headers: http.client.HTTPMessage) -> str:
