@@ -24,7 +24,7 @@ RIGHT = "oneadmin:throwaway-oneadmin"
 USER = "<USER><ID>0</ID><NAME>oneadmin</NAME><TEMPLATE></TEMPLATE></USER>"
 
 
-def wait_until(what: str, true: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_until(what: str, true: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"{what}: not after {seconds} s"
@@ -168,7 +168,7 @@ class Browser:
         if user:
             sent["Authorization"] = "Basic " + b64encode(user.encode()).decode()
         began = time.monotonic()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, sent)
             answer = connection.getresponse()

@@ -45,6 +45,21 @@ def web(oned: Oned, cache: Cache, clock: Clock, log: Log) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with every attempt to connect: a busy machine makes all of them slow, but no more of them."""
+    attempts: list[object] = []
+    connect = socket.create_connection
+
+    def counted(address: tuple[str, int], seconds: float) -> socket.socket:
+        if seconds == memcached.SECONDS:  # the client's, not the test's own
+            attempts.append(address)
+        return connect(address, seconds)
+
+    monkeypatch.setattr(socket, "create_connection", counted)
+    return attempts
+
+
 def seconds_to_fail(client: Client) -> float:
     began = time.monotonic()
     with pytest.raises(Down):
@@ -64,43 +79,53 @@ def test_values_are_kept_added_once_and_deleted(client: Client) -> None:
 
 
 def test_a_restarted_cache_is_reached_again_at_once(client: Client, cache: Cache) -> None:
-    client.store("set", "key", b"one", 0)
-    cache.stop()
-    cache.start()
-    assert client.get("key") is None
-    assert client.store("set", "key", b"one", 0)
+    for _ in range(2):  # one lost connection does not count towards the next
+        assert client.store("set", "key", b"one", 0)
+        cache.stop()
+        cache.start()
+        assert client.get("key") is None
 
 
 def test_a_dead_cache_is_asked_twice_and_then_left_alone_for_thirty_seconds(
-    client: Client, cache: Cache, clock: Clock
+    client: Client, cache: Cache, clock: Clock, connected: list[object]
 ) -> None:
     client.get("key")
     cache.stop()
-    assert 0.1 <= seconds_to_fail(client) < 0.9
+    connected.clear()
+    assert seconds_to_fail(client) >= memcached.PAUSE
+    assert len(connected) == 1
     cache.start()
-    clock.now += memcached.RETRY - 0.1
-    assert seconds_to_fail(client) < 0.1
+    clock.now += 29.9
+    seconds_to_fail(client)
+    assert len(connected) == 1
     clock.now += 0.2
     assert client.get("key") is None
 
 
-def test_a_frozen_cache_costs_two_seconds_then_nothing_then_one(client: Client, cache: Cache, clock: Clock) -> None:
+def test_a_frozen_cache_costs_two_seconds_then_nothing_then_one(
+    client: Client, cache: Cache, clock: Clock, connected: list[object]
+) -> None:
     client.get("key")
     cache.freeze()
-    assert 2.0 < seconds_to_fail(client) < 3.0
-    assert seconds_to_fail(client) < 0.5
-    clock.now += memcached.RETRY + 0.1
-    assert 1.0 <= seconds_to_fail(client) < 1.9
+    connected.clear()
+    assert seconds_to_fail(client) > 2.0
+    assert len(connected) == 1
+    seconds_to_fail(client)
+    assert len(connected) == 1
+    clock.now += 30.1
+    assert seconds_to_fail(client) >= 1.0
+    assert len(connected) == 2
     cache.thaw()
-    assert seconds_to_fail(client) < 0.5
-    clock.now += memcached.RETRY + 0.1
+    seconds_to_fail(client)
+    assert len(connected) == 2
+    clock.now += 30.1
     assert client.get("key") is None
 
 
 def test_what_is_no_memcached_is_a_cache_that_is_down() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = Client("127.0.0.1", listener.getsockname()[1])
-        assert 0.9 < seconds_to_fail(client) < 3.0
+        assert seconds_to_fail(client) > 0.9
 
 
 def test_without_its_cache_sunstone_shows_the_login_page_and_nothing_fails(web: Browser, cache: Cache) -> None:
@@ -124,7 +149,7 @@ def test_a_login_holds_again_thirty_seconds_after_a_request_without_a_cache(
     cache.stop()
     web.login()
     cache.start()
-    clock.now += memcached.RETRY - 1
+    clock.now += 29
     assert web.login() == ""
     clock.now += 2
     assert web.token(web.login())
@@ -136,7 +161,7 @@ def test_a_session_outlives_a_frozen_cache(web: Browser, cache: Cache, clock: Cl
     cache.freeze()
     frozen = web.ask("GET", "/", cookie)
     assert (frozen.status, frozen.token) == (200, "")
-    assert 2.0 < frozen.seconds < 3.5
+    assert frozen.seconds > 2.0
     cache.thaw()
-    clock.now += memcached.RETRY + 0.1
+    clock.now += 30.1
     assert web.token(cookie) == token
