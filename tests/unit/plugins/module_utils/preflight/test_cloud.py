@@ -151,6 +151,12 @@ def test_a_balancer_on_a_front_end_needs_a_floating_address_or_another_port() ->
     assert sentences(alone, one_floating_address="", one_api_port=2634) == []
 
 
+def test_a_floating_address_that_is_there_is_no_way_out() -> None:
+    (fault,) = judged(whole(), one_web_port=80)
+    assert fault.variable == "port 80" and fault.host == "lb1, lb2"
+    assert "one_web_port" in fault.fix and "one_floating_address" not in fault.fix
+
+
 def test_a_port_beyond_the_last() -> None:
     (fault,) = judged(whole(), one_web_port=65536)
     assert fault.variable == "one_web_port"
