@@ -44,7 +44,6 @@ _value:
 """
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any, Callable
 
@@ -62,12 +61,12 @@ FORMS: dict[str, Callable[[Mapping[str, Any]], str]] = {".html": cloud_page, ".s
 
 def cloud_report(verdict: Mapping[str, Any], path: str) -> str:
     """The content of a file that ends in one of FORMS."""
-    ending = os.path.splitext(path)[1]
-    if ending not in FORMS:
+    form = next((form for ending, form in FORMS.items() if path.endswith(ending)), None)
+    if form is None:
         raise AnsibleFilterError(f"'{path}' names no form: let it end in {', '.join(FORMS)}")
     if not isinstance(verdict, Mapping) or "machines" not in verdict:
         raise AnsibleFilterError("cloud_report wants what the filter cloud_health returned")
-    return FORMS[ending](verdict)
+    return form(verdict)
 
 
 class FilterModule:

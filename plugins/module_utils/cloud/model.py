@@ -91,7 +91,8 @@ def machine_from(name: str, address: str, groups: Iterable[str], result: Mapping
         return Machine(name, address, parts, asked=False)
     looks = result.get("looks")
     if result.get("unreachable") or not isinstance(looks, Mapping):
-        why = " ".join(str(result.get("msg") or "it gave no reason").split()).rstrip(".")
+        # Ansible says at length that ssh failed, and at the end why.
+        why = " ".join(str(result.get("msg") or "it gave no reason").split()).rpartition("ssh: ")[2].rstrip(".")
         return Machine(name, address, parts, reached=not result.get("unreachable"), failure=why)
     return Machine(
         name,

@@ -115,7 +115,8 @@ class Scene:
 
     def unreachable(self, *names: str) -> None:
         for name in names:
-            self.results[name] = {"unreachable": True, "msg": "Failed to connect: No route to host."}
+            why = "Failed to connect: ssh: connect to host x port 22: No route to host."
+            self.results[name] = {"unreachable": True, "msg": why}
 
     def only(self, names: Iterable[str]) -> None:
         self.results = {name: result if name in names else None for name, result in self.results.items()}

@@ -508,7 +508,7 @@ def test_the_sentence_names_the_two_gravest_and_counts_the_rest() -> None:
     assert scene.verdict().sentence == (
         "Cloud OpenNebula gives no service: 9 machines, fe1 leads 3 of 3 servers, lb1 holds 10.0.0.100. "
         "HAProxy on lb1 does not answer: connection refused, and lb1 holds 10.0.0.100. node1 (10.0.0.8) cannot be "
-        "reached over ssh: Failed to connect: No route to host. (2 more problems)"
+        "reached over ssh: connect to host x port 22: No route to host. (2 more problems)"
     )
 
 

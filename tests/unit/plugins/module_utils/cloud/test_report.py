@@ -188,7 +188,8 @@ def test_a_cloud_that_nobody_saw_is_grey() -> None:
 
 
 def test_a_file_for_programs() -> None:
-    assert json.loads(cloud_report(CLOUDS["whole"], "/x/y.json"))["state"] == "healthy"
+    for path in ("/x/y.json", ".json"):
+        assert json.loads(cloud_report(CLOUDS["whole"], path))["state"] == "healthy"
 
 
 def test_a_file_of_no_form_is_refused() -> None:
