@@ -13,7 +13,7 @@ from lab.hosts.plan import NAME, SNAPSHOTS, Lab, LabError
 from lab.hosts.run import locked, run
 
 # Written by playbooks/secrets.yml; the hosts inside a snapshot know these passwords and no others.
-SECRETS = (Path("group_vars/all/vault.yml"), Path(".vault-password"))
+SECRETS = (Path("group_vars/all/vault.yml"), Path(".vault-password"), Path("group_vars/all/ca.crt"))
 
 
 def key(lab: Lab) -> str:
