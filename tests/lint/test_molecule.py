@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,9 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent for path in ROOT.glob("molecule/*/molecule.yml"))
 
 
+def settings(scenario: Path) -> dict[str, Any]:
+    path = scenario / "molecule.yml"
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+
+
 def steps(scenario: Path) -> list[str]:
-    loaded = yaml.safe_load((scenario / "molecule.yml").read_text(encoding="utf-8")) or {}
-    sequence: list[str] = loaded.get("scenario", {}).get("test_sequence", [])
+    sequence: list[str] = settings(scenario).get("scenario", {}).get("test_sequence", [])
     return sequence
 
 
@@ -27,7 +32,8 @@ def missing(scenario: Path, step: str) -> str | None:
     if action == "side_effect" and not (scenario / "side_effect.yml").exists():
         return f"{step}: without {scenario}/side_effect.yml molecule skips all side effects and succeeds"
     if action in {"converge", "side_effect", "prepare"}:
-        playbook = scenario / (argument or f"{action}.yml")
+        named = settings(scenario).get("ansible", {}).get("playbooks", {}).get(action)
+        playbook = scenario / (argument or named or f"{action}.yml")
         return None if playbook.exists() else f"{step}: no playbook {playbook}"
     return None
 
@@ -57,3 +63,6 @@ def test_a_missing_folder_is_seen(tmp_path: Path) -> None:
     assert missing(tmp_path, "side_effect cut.yml") is None
     assert missing(tmp_path, "side_effect mend.yml")
     assert missing(tmp_path, "destroy") is None
+    assert missing(tmp_path, "converge")
+    (tmp_path / "molecule.yml").write_text("ansible: {playbooks: {converge: cut.yml}}")
+    assert missing(tmp_path, "converge") is None
