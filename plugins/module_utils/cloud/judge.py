@@ -52,7 +52,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "web_without_cache": (Severity.WARNING, "reaches no cache"),
     "web_without_zone": (Severity.WARNING, "reaches no oned"),
     "cache_dead": (Severity.WARNING, "memcached does not answer"),
-    "share_hanging": (Severity.WARNING, "share hangs"),
+    "share_silent": (Severity.WARNING, "share does not answer"),
     "share_missing": (Severity.WARNING, "share is not mounted"),
     "share_strange": (Severity.WARNING, "share is not the cloud's"),
     "share_unwritable": (Severity.WARNING, "share cannot be written"),
@@ -572,14 +572,14 @@ class _Judgement:
         look = machine.look("share")
         if look is None:
             return
-        path = look.values.get("path", "the share")
+        path = look.values.get("path")
         where = f"{path} on {machine.name}"
         if look.failure is not None:
             self._add(
-                "share_hanging",
+                "share_silent",
                 machine,
                 None,
-                f"{where} hangs: {look.failure}.",
+                f"The share on {machine.name} does not answer: {look.failure}.",
                 "See whether the share's servers answer; what waits on it goes on when they do.",
             )
         elif not look.values["mounted"]:

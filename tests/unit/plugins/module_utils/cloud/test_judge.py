@@ -251,10 +251,10 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         ("node2", "degraded", "share cannot be written"),
     ),
     "a share that hangs": (
-        lambda scene: scene.fail("node2", "share", "no answer within 5 s", path="/x"),
-        ["share_hanging"],
+        lambda scene: scene.fail("node2", "share", "no answer within 5 s"),
+        ["share_silent"],
         "degraded",
-        ("node2", "degraded", "share hangs"),
+        ("node2", "degraded", "share does not answer"),
     ),
     "a node is not registered": (
         lambda scene: hosts(scene, NODES[0]),
