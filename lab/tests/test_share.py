@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import share
-from lab.hosts import arp
+from lab.hosts import arp, machines
 from lab.hosts.inventory import read_lab
 from lab.hosts.plan import SHARE, LabError, make_lab
 from lab.tests.verbs import MARKS, PREFIX, Footprint, done, footprint, inside, lab, left, on, wait, write_inventory
@@ -54,7 +54,11 @@ def test_only_options_that_differ_are_set() -> None:
     assert share.started(info.replace("Created", "Started"))
 
 
-def test_the_share_is_three_or_none() -> None:
+def test_the_share_is_three_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("no machine may be made")
+
+    monkeypatch.setattr(machines, "create", never)
     made = make_lab("labdev", f"{PREFIX}.0/24", {"share1": f"{PREFIX}.51"}, groups={"share1": [SHARE]})
     with pytest.raises(LabError, match="share_servers has 1 hosts, and the volume has 3 copies"):
         share.provide(made, Path())
