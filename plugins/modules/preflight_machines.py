@@ -23,7 +23,7 @@ extends_documentation_fragment:
 options:
   found:
     description:
-      - By host, what M(nebula.ha.preflight_facts) returned. A machine that did not answer, or where it failed, is a fault.
+      - By host, what M(nebula.ha.preflight_facts) returned. A machine that did not answer, or failed, is a fault.
     type: dict
     required: true
   memory_mb:
