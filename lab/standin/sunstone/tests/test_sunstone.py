@@ -154,6 +154,7 @@ def test_a_session_ends_after_its_last_call_and_never_after_a_page(cached: Brows
     assert "expires=" in call.cookie
     assert 3590 < cache.keys()[key] - time.time() < 3605
     assert cached.ask("GET", f"/host?pool_filter=-2&timeout=true&csrftoken={token}", cookie).cookie == ""
+    assert cached.ask("GET", "/host?timeout=true", f"rack.session={'f' * 64}").cookie == ""
     assert cached.ask("GET", "/", cookie).cookie == ""
     assert cache.keys()[key] == -1
 
