@@ -88,3 +88,8 @@ def test_what_is_no_number_is_no_claim(value: Any) -> None:
 def test_a_machine_without_a_group_of_ours_listens_on_nothing() -> None:
     assert claims() == []
     assert claims("printers") == []
+
+
+def test_a_range_is_no_claim_because_nothing_listens_there_beforehand() -> None:
+    assert {port.number for port in ports.PORTS if port.last} == {5900, 49152}
+    assert not {5900, 49152} & {claim.number for claim in claims("nodes")}
