@@ -9,17 +9,16 @@ import os
 import stat
 from typing import List
 
-FOLDERS = (".one", ".ssh")
-# A machine's own memory of the hosts it met, not a credential.
-OWN = ("known_hosts", "known_hosts.old")
+# Not .ssh: there every machine has a pair of its own, whose private half never leaves it (role oneadmin_ssh).
+FOLDERS = (".one",)
 
 
 def shared_files(home: str) -> List[str]:
-    """Their names below oneadmin's home: plain files of the two folders."""
+    """Their names below oneadmin's home: plain files."""
     found = []
     for folder in FOLDERS:
         path = os.path.join(home, folder)
         for name in sorted(os.listdir(path)) if os.path.isdir(path) else []:
-            if name not in OWN and stat.S_ISREG(os.lstat(os.path.join(path, name)).st_mode):
+            if stat.S_ISREG(os.lstat(os.path.join(path, name)).st_mode):
                 found.append(f"{folder}/{name}")
     return found

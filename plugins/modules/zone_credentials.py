@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: zone_credentials
 short_description: Give oneadmin the same credential files on all front-ends
 description:
-  - Reads the files below C(.one) and C(.ssh) of oneadmin, or writes them as another front-end has them.
+  - Reads the files below C(.one) of oneadmin, or writes them as another front-end has them.
   - They travel through the controller's memory only. Both tasks need C(no_log), as result and argument hold secrets.
   - Files that the source does not have are left alone, and so is C(known_hosts), which is a machine's own.
 version_added: 0.1.0

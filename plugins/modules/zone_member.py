@@ -41,7 +41,7 @@ options:
     type: path
     default: /run/mysqld/mysqld.sock
   home:
-    description: The home of oneadmin, which holds C(.one) and C(.ssh).
+    description: The home of oneadmin, which holds C(.one).
     type: path
     default: /var/lib/one
 requirements:
@@ -95,7 +95,7 @@ member:
         last index and term, and the zone's name and servers.
       type: dict
     credentials:
-      description: Digest, mode and owner, by name, of the files below .one and .ssh that are equal on all front-ends.
+      description: Digest, mode and owner, by name, of the files below .one that are equal on all front-ends.
       type: dict
 """
 

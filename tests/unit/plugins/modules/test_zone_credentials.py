@@ -20,12 +20,11 @@ def homes(tmp_path: Path) -> tuple[Path, Path]:
     for home in (source, target):
         (home / ".ssh").mkdir(parents=True)
     (source / ".one").mkdir()
-    for name, mode in ((".one/one_auth", 0o600), (".one/one_key", 0o600), (".ssh/id_rsa.pub", 0o644)):
+    for name, mode in ((".one/one_auth", 0o600), (".one/one_key", 0o600), (".one/sunstone_auth", 0o644)):
         (source / name).write_text(f"{name} {SECRET}\n")
         (source / name).chmod(mode)
-    (source / ".ssh" / "known_hosts").write_text("source's own\n")
-    (target / ".ssh" / "known_hosts").write_text("target's own\n")
-    (target / ".ssh" / "mine").write_text("left alone\n")
+    (source / ".ssh" / "id_rsa").write_text("source's own\n")
+    (target / ".ssh" / "id_rsa").write_text("target's own\n")
     return source, target
 
 
@@ -44,13 +43,12 @@ def test_the_files_arrive_with_their_modes_and_nothing_else_is_touched(run: Run,
     source, target = homes
     result = write(run, target, read(run, source))
     assert (result["failed"], result["changed"]) == (False, True), result
-    assert result["written"] == [".one/one_auth", ".one/one_key", ".ssh/id_rsa.pub"]
+    assert result["written"] == [".one/one_auth", ".one/one_key", ".one/sunstone_auth"]
     for name in result["written"]:
         assert (target / name).read_bytes() == (source / name).read_bytes()
         assert stat.S_IMODE((target / name).stat().st_mode) == stat.S_IMODE((source / name).stat().st_mode)
     assert stat.S_IMODE((target / ".one").stat().st_mode) == 0o700
-    assert (target / ".ssh" / "known_hosts").read_text() == "target's own\n"
-    assert (target / ".ssh" / "mine").read_text() == "left alone\n"
+    assert (target / ".ssh" / "id_rsa").read_text() == "target's own\n"
     assert not write(run, target, read(run, source))["changed"]
 
 
@@ -66,7 +64,7 @@ def test_check_mode_names_the_files_and_writes_none(run: Run, homes: tuple[Path,
     source, target = homes
     result = write(run, target, read(run, source), check=True)
     assert result["changed"]
-    assert result["diff"]["after"] == ".one/one_auth\n.one/one_key\n.ssh/id_rsa.pub\n"
+    assert result["diff"]["after"] == ".one/one_auth\n.one/one_key\n.one/sunstone_auth\n"
     assert not (target / ".one").exists()
 
 
@@ -75,8 +73,8 @@ def test_no_secret_is_in_what_writing_returns(run: Run, homes: tuple[Path, Path]
     assert SECRET not in str(write(run, target, read(run, source)))
 
 
-@pytest.mark.parametrize("name", ["../etc/passwd", ".one/../../etc/passwd", "etc/passwd", ".one/"])
-def test_a_name_outside_the_two_folders_is_refused(run: Run, homes: tuple[Path, Path], name: str) -> None:
+@pytest.mark.parametrize("name", ["../etc/passwd", ".one/../../etc/passwd", "etc/passwd", ".one/", ".ssh/id_rsa"])
+def test_a_name_outside_the_folder_is_refused(run: Run, homes: tuple[Path, Path], name: str) -> None:
     result = write(run, homes[1], {name: {"content": "", "mode": "0600"}})
     assert result["failed"]
     assert "is no file below" in result["msg"]
@@ -101,6 +99,6 @@ def test_only_the_files_that_are_named_travel(run: Run, homes: tuple[Path, Path]
 
 
 def test_a_named_file_that_is_not_there_is_a_failure(run: Run, homes: tuple[Path, Path]) -> None:
-    result = run("zone_credentials", home=str(homes[0]), names=[".one/one_key", ".one/sunstone_auth"])
+    result = run("zone_credentials", home=str(homes[0]), names=[".one/one_key", ".one/oneflow_auth"])
     assert result["failed"]
-    assert result["msg"].startswith(f".one/sunstone_auth is not in {homes[0]}: ")
+    assert result["msg"].startswith(f".one/oneflow_auth is not in {homes[0]}: ")
