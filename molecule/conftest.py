@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import testinfra
@@ -18,7 +18,17 @@ from tests.drift.play import ROOT
 from tests.zone import ask
 
 INVENTORY = ROOT / "molecule" / "inventory"
+FLOATING = 10  # host number of the floating address in the lab's subnet
 FIGURES: list[str] = []
+
+
+class Cloud(NamedTuple):
+    """The address that the balancers share, what is behind it, and the certificate that vouches for it."""
+
+    address: str
+    web: str
+    api: str
+    ca: str
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -46,16 +56,31 @@ def lab(inventory: Path) -> Lab:
 
 
 @pytest.fixture(scope="session")
-def frontends(lab: Lab) -> dict[str, Host]:
-    """The front-ends by name in the order of their rank, reached as their user, with sudo."""
+def machines(lab: Lab) -> dict[str, Host]:
+    """All machines by name, reached as their user, with sudo."""
     options = f"-F none -o UserKnownHostsFile={lab.known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     options += f" -o ControlMaster=auto -o ControlPersist=60 -o ControlPath={lab.masters}/%C"
     return {
         host.name: testinfra.get_host(
             f"ssh://{USER}@{host.address}", sudo=True, ssh_identity_file=str(lab.key), ssh_extra_args=options
         )
-        for host in lab.of("frontends")
+        for host in lab.hosts
     }
+
+
+@pytest.fixture(scope="session")
+def frontends(lab: Lab, machines: Mapping[str, Host]) -> dict[str, Host]:
+    """The front-ends by name in the order of their rank."""
+    return {host.name: machines[host.name] for host in lab.of("frontends")}
+
+
+@pytest.fixture(scope="session")
+def cloud(lab: Lab, inventory: Path) -> Cloud:
+    """How users reach it."""
+    address = str(lab.subnet.network_address + FLOATING)
+    return Cloud(
+        address, f"https://{address}", f"https://{address}:2633/RPC2", str(inventory / "group_vars/all/ca.crt")
+    )
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +102,7 @@ def variables(inventory: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def session(frontends: Mapping[str, Host]) -> str:
     """Oneadmin's credentials, from the first front-end."""
-    return str(frontends["fe1"].file("/var/lib/one/.one/one_auth").content_string).strip()
+    return str(next(iter(frontends.values())).file("/var/lib/one/.one/one_auth").content_string).strip()
 
 
 @pytest.fixture(scope="session")

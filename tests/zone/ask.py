@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -47,3 +48,8 @@ def wait_for(question: Callable[[], T], good: Callable[[T], bool], seconds: floa
 def wait_until_whole(endpoints: Sequence[str], session: str, seconds: float) -> list[str]:
     """Give what is still wrong with the zone after at most this long."""
     return wait_for(lambda: problems(servers(endpoints, session)), lambda found: not found, seconds)
+
+
+def states(pool: str) -> dict[str, str]:
+    """Read the state of every element of a pool's document, by name."""
+    return {one.findtext("NAME", ""): one.findtext("STATE", "") for one in ET.fromstring(pool)}
