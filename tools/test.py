@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,14 +72,29 @@ def contract() -> Iterator[Step]:
     yield Step("contract", python("-m", "tests.contract"))
 
 
-def molecule() -> Iterator[Step]:
+# Minutes each: for make test-all.
+SLOW = {"compact", "grow"}
+
+
+def scenarios(names: Iterable[str]) -> Iterator[Step]:
     # The scenario `default` leaves the snapshot that the others start from
-    scenarios = (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-    for scenario in sorted(scenarios, key=lambda name: (name != "default", name)):
+    for scenario in sorted(names, key=lambda name: (name != "default", name)):
         yield Step(f"molecule-{scenario}", ["molecule", "test", "--scenario-name", scenario])
 
 
-SUITES = {"lint": lint, "unit": unit, "standin": standin, "lab": lab, "contract": contract, "molecule": molecule}
+def every_scenario() -> set[str]:
+    return {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+
+
+def molecule() -> Iterator[Step]:
+    yield from scenarios(every_scenario() - SLOW)
+
+
+def slow() -> Iterator[Step]:
+    yield from scenarios(every_scenario() & SLOW)
+
+
+SUITES = {"lint": lint, "unit": unit, "standin": standin, "lab": lab, "contract": contract, "molecule": molecule, "slow": slow}
 
 
 def existing(*paths: str) -> list[str]:
