@@ -94,7 +94,15 @@ def slow() -> Iterator[Step]:
     yield from scenarios(every_scenario() & SLOW)
 
 
-SUITES = {"lint": lint, "unit": unit, "standin": standin, "lab": lab, "contract": contract, "molecule": molecule, "slow": slow}
+SUITES = {
+    "lint": lint,
+    "unit": unit,
+    "standin": standin,
+    "lab": lab,
+    "contract": contract,
+    "molecule": molecule,
+    "slow": slow,
+}
 
 
 def existing(*paths: str) -> list[str]:
