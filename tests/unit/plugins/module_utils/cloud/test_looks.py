@@ -304,7 +304,12 @@ def test_a_login_page(sunstone: Callable[..., int]) -> None:
 
 def http(status: str, body: str) -> Callable[[socket.socket], None]:
     def talk(connection: socket.socket) -> None:
-        connection.recv(65536)
+        with connection.makefile("rb") as stream:  # all of the request: what is left unread would reset the connection
+            length = 0
+            for line in iter(stream.readline, b"\r\n"):
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            stream.read(length)
         connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
 
     return talk
