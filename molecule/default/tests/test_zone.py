@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,7 +21,6 @@ RAFT = {
     "BROADCAST_TIMEOUT_MS": "one_broadcast_timeout_ms",
     "XMLRPC_TIMEOUT_MS": "one_xmlrpc_timeout_ms",
 }
-# port -> whether it may be reached from outside. monitord and the hooks' queue come with the real one only.
 
 
 @pytest.fixture(scope="module")
@@ -180,10 +178,9 @@ def test_election_timers_are_distinct(files: Mapping[str, str]) -> None:
 
 def test_etc_one_is_identical_but_for_what_must_differ(frontends: Mapping[str, Host], files: Mapping[str, str]) -> None:
     """SERVER_ID, the election timer, the machine's name and address differ, and nothing else; backups do not count."""
+    own_files = "! -name 'oned.conf*' ! -name sunstone-server.conf"
     others = {
-        host.check_output(
-            "cd /etc/one && find . -type f ! -name 'oned.conf*' ! -name sunstone-server.conf -exec sha256sum {} + | sort -k 2"
-        )
+        host.check_output(f"cd /etc/one && find . -type f {own_files} -exec sha256sum {{}} + | sort -k 2")
         for host in frontends.values()
     }
     assert len(others) == 1
