@@ -2,22 +2,30 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible_collections.nebula.ha.plugins.filter.host_address import host_address
 from ansible_collections.nebula.ha.plugins.filter.zone_endpoints import zone_endpoints
 from ansible_collections.nebula.ha.plugins.filter.zone_plan import zone_plan
 
+FILTERS = Path(__file__).resolve().parents[4] / "plugins" / "filter"
+HOSTVARS = {"fe1": {"one_address": "10.0.0.1", "ansible_host": "x"}, "fe2": {"ansible_host": "10.0.0.2"}, "fe3": {}}
 
-@pytest.mark.parametrize("name", ["zone_endpoints", "zone_plan", "health_table", "cloud_health", "cloud_report"])
+
+@pytest.mark.parametrize("name", [path.stem for path in FILTERS.glob("*.py") if path.stem != "__init__"])
 def test_a_file_offers_the_filter_of_its_name(name: str) -> None:
     module = importlib.import_module(f"ansible_collections.nebula.ha.plugins.filter.{name}")
     assert module.FilterModule().filters() == {name: getattr(module, name)}
 
 
-def test_endpoints_from_what_the_inventory_says_best() -> None:
-    hostvars = {"fe1": {"one_address": "10.0.0.1", "ansible_host": "x"}, "fe2": {"ansible_host": "10.0.0.2"}, "fe3": {}}
-    assert zone_endpoints(["fe1", "fe2", "fe3"], hostvars, "2634") == [
+def test_addresses() -> None:
+    assert [host_address(name, HOSTVARS) for name in HOSTVARS] == ["10.0.0.1", "10.0.0.2", "fe3"]
+
+
+def test_endpoints() -> None:
+    assert zone_endpoints(HOSTVARS, HOSTVARS, "2634") == [
         {"name": "fe1", "endpoint": "http://10.0.0.1:2634/RPC2"},
         {"name": "fe2", "endpoint": "http://10.0.0.2:2634/RPC2"},
         {"name": "fe3", "endpoint": "http://fe3:2634/RPC2"},
