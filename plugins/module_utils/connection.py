@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping
 
 from .zone.client import CallError, Client, CredentialsError, endpoint_url, read_session
 from .zone.model import ExpectedServer
+from .zone.writer import ChangeError, Module
 
 
 def connection_spec() -> Dict[str, Any]:
@@ -71,9 +72,19 @@ def connect(params: Mapping[str, Any], check_mode: bool) -> Client:
     return Client(first_endpoint(params), session, params["timeout"])
 
 
-def unread(error: CallError) -> str:
-    """What to do about a zone that does not say what it is."""
-    return (
-        f"The zone cannot be read: {error}. Run this on a front-end whose oned runs, "
-        "or start it: systemctl start opennebula."
-    )
+def run_task(module: Module, task: Callable[[Client], None], fault: str = "") -> None:
+    """Run what a module does at oned, unless its parameters have a fault; what goes wrong ends it with a sentence."""
+    fault = fault or parameter_fault(module.params)
+    if fault:
+        module.fail_json(msg=fault)
+    try:
+        task(connect(module.params, module.check_mode))
+    except CredentialsError as error:
+        module.fail_json(msg=f"{error}.")
+    except ChangeError as error:
+        module.fail_json(msg=str(error))
+    except CallError as error:
+        module.fail_json(
+            msg=f"The zone cannot be read: {error}. Run this on a front-end whose oned runs, "
+            "or start it: systemctl start opennebula."
+        )

@@ -70,13 +70,8 @@ datastore:
 from typing import Any, Dict, NoReturn, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebula.ha.plugins.module_utils.connection import (
-    connect,
-    connection_spec,
-    parameter_fault,
-    unread,
-)
-from ansible_collections.nebula.ha.plugins.module_utils.zone.client import CallError, Client, CredentialsError
+from ansible_collections.nebula.ha.plugins.module_utils.connection import connection_spec, run_task
+from ansible_collections.nebula.ha.plugins.module_utils.zone.client import Client
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import Datastore, template_text
 from ansible_collections.nebula.ha.plugins.module_utils.zone.writer import ChangeError, change, first_look
 
@@ -92,12 +87,8 @@ class DatastoreTask:
 
     def run(self) -> None:
         """Look, and write what differs."""
-        try:
-            before = first_look(self.find, 0 if self.module.check_mode else self.params["wait"])
-        except CallError as error:
-            if not self.module.check_mode or error.failure.kind.answered:
-                raise
-            self.module.warn(f"No oned answers yet ({error.failure.detail}): nothing is known of the zone.")
+        before = first_look(self.module, self.find, self.params["wait"])
+        if before is None:
             self.finish({}, self.wanted, None)
         found = {name: before.attributes.get(name, "") for name in self.wanted}
         differs = {name: value for name, value in self.wanted.items() if found[name] != value}
@@ -161,20 +152,11 @@ def main() -> None:
         mutually_exclusive=[("id", "name")],
         supports_check_mode=True,
     )
-    fault = parameter_fault(module.params)
+    fault = ""
     for name, value in module.params["template"].items():
         if isinstance(value, (dict, list)):
             fault = f"{name} in template holds more than one value: give plain text, as OpenNebula shows it."
-    if fault:
-        module.fail_json(msg=fault)
-    try:
-        DatastoreTask(module, connect(module.params, module.check_mode)).run()
-    except CredentialsError as error:
-        module.fail_json(msg=f"{error}.")
-    except ChangeError as error:
-        module.fail_json(msg=str(error))
-    except CallError as error:
-        module.fail_json(msg=unread(error))
+    run_task(module, lambda client: DatastoreTask(module, client).run(), fault)
 
 
 if __name__ == "__main__":

@@ -99,19 +99,12 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebula.ha.plugins.module_utils.connection import (
-    connect,
-    connection_spec,
-    parameter_fault,
-    unread,
-)
+from ansible_collections.nebula.ha.plugins.module_utils.connection import connection_spec, run_task
 from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
     DISABLE,
     ENABLE,
     OFFLINE,
-    CallError,
     Client,
-    CredentialsError,
 )
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import Host, HostState, host_dict
 from ansible_collections.nebula.ha.plugins.module_utils.zone.writer import PAUSE, ChangeError, change, first_look
@@ -143,7 +136,7 @@ class HostTask:
 
     def run(self) -> None:
         """Do what `state` says."""
-        before = self.first_look()
+        before = first_look(self.module, self.find, self.patience)
         if self.params["state"] == "absent":
             after = None
             if before is not None:
@@ -155,16 +148,6 @@ class HostTask:
             host=None if after is None else host_dict(after),
             diff={"before": lines(before), "after": lines(after)},
         )
-
-    def first_look(self) -> Optional[Host]:
-        """The host before this run; check mode before the first deploy knows of none."""
-        try:
-            return first_look(self.find, 0 if self.module.check_mode else self.patience)
-        except CallError as error:
-            if not self.module.check_mode or error.failure.kind.answered:
-                raise
-            self.module.warn(f"No oned answers yet ({error.failure.detail}): nothing is known of the zone.")
-            return None
 
     def find(self) -> Optional[Host]:
         """The host as the oned asked knows it."""
@@ -313,17 +296,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    fault = parameter_fault(module.params)
-    if fault:
-        module.fail_json(msg=fault)
-    try:
-        HostTask(module, connect(module.params, module.check_mode)).run()
-    except CredentialsError as error:
-        module.fail_json(msg=f"{error}.")
-    except ChangeError as error:
-        module.fail_json(msg=str(error))
-    except CallError as error:
-        module.fail_json(msg=unread(error))
+    run_task(module, lambda client: HostTask(module, client).run())
 
 
 if __name__ == "__main__":

@@ -114,18 +114,8 @@ zone_id:
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebula.ha.plugins.module_utils.connection import (
-    connect,
-    connection_spec,
-    parameter_fault,
-    unread,
-)
-from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
-    CallError,
-    Client,
-    CredentialsError,
-    survey,
-)
+from ansible_collections.nebula.ha.plugins.module_utils.connection import connection_spec, run_task
+from ansible_collections.nebula.ha.plugins.module_utils.zone.client import CallError, Client, survey
 from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import authority
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import (
     Answer,
@@ -135,7 +125,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.zone.model import (
     endpoint_key,
     zone_dict,
 )
-from ansible_collections.nebula.ha.plugins.module_utils.zone.writer import ChangeError, change, first_look
+from ansible_collections.nebula.ha.plugins.module_utils.zone.writer import change, first_look
 
 
 def entry_dict(server: ZoneServer) -> Dict[str, Any]:
@@ -163,7 +153,9 @@ class ServerTask:
 
     def run(self) -> None:
         """Do what `state` says."""
-        local = self.first_look()
+        local = first_look(self.module, lambda: self.client.zone(self.params["zone_id"]), self.params["wait"])
+        if local is None:
+            self.predict_without_zone()
         state = self.params["state"]
         if state == "present":
             self.present(local)
@@ -172,19 +164,8 @@ class ServerTask:
         else:
             self.reset(local)
 
-    def first_look(self) -> Zone:
-        """The zone as the oned asked knows it, once it answers."""
-        wait = 0 if self.module.check_mode else self.params["wait"]
-        try:
-            return first_look(lambda: self.client.zone(self.params["zone_id"]), wait)
-        except CallError as error:
-            if self.module.check_mode and not error.failure.kind.answered:
-                self.predict_without_zone(error)
-            self.fail(unread(error))
-
-    def predict_without_zone(self, error: CallError) -> NoReturn:
+    def predict_without_zone(self) -> NoReturn:
         """Check mode before the first deploy: nobody answers yet, and a server would be added."""
-        self.module.warn(f"No oned answers yet ({error.failure.detail}): nothing is known of the zone.")
         name, endpoint = self.params["name"], self.params["endpoint"]
         wanted = {"id": None, "name": name, "endpoint": endpoint} if self.params["state"] == "present" else None
         self.module.exit_json(
@@ -315,10 +296,7 @@ class ServerTask:
             zone = self.client.zone(self.params["zone_id"])
             return zone if seen(zone) else None
 
-        try:
-            return change(what, call, look, otherwise, self.params["wait"])
-        except ChangeError as error:
-            self.fail(str(error))
+        return change(what, call, look, otherwise, self.params["wait"])
 
     def finish(self, changed: bool, server: Optional[ZoneServer], before: Zone, after: Zone) -> NoReturn:
         """End with the result."""
@@ -353,20 +331,14 @@ def main() -> None:
         required_one_of=[("name", "endpoint", "id")],
         supports_check_mode=True,
     )
-    fault = parameter_fault(module.params)
+    fault = ""
     for option in ("name", "endpoint"):
         value = module.params[option]
         if value is not None and (not value.strip() or any(char in value for char in '"\\[]\n\r')):
             fault = f"{option} is '{value}': a zone cannot hold quotes, brackets, backslashes or line breaks in it."
     if module.params["state"] == "present" and module.params["id"] is not None:
         fault = "id is given with state present: the zone gives the id itself; leave it out."
-    if fault:
-        module.fail_json(msg=fault)
-    try:
-        client = connect(module.params, module.check_mode)
-    except CredentialsError as error:
-        module.fail_json(msg=f"{error}.")
-    ServerTask(module, client).run()
+    run_task(module, lambda client: ServerTask(module, client).run(), fault)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .client import CallError
 from .model import FailureKind
@@ -23,14 +23,31 @@ class ChangeError(Exception):
     """A change that was refused or is not to be seen, in sentences for a person."""
 
 
-def first_look(read: Callable[[], Seen], wait: float) -> Seen:
-    """What oned says, once it answers; CallError when it does not within `wait` seconds."""
+class Module(Protocol):
+    """What is needed here of an AnsibleModule."""
+
+    params: dict[str, Any]
+    check_mode: bool
+
+    def warn(self, warning: str) -> None: ...
+
+    def fail_json(self, msg: str) -> Any: ...
+
+
+def first_look(module: Module, read: Callable[[], Seen], wait: float) -> Seen | None:
+    """What oned says, once it answers; CallError when it does not within `wait` seconds.
+
+    Check mode does not wait, and nobody answers before the first deploy: then nothing is known.
+    """
     deadline = time.monotonic() + wait
     while True:
         try:
             return read()
         except CallError as error:
-            if error.failure.kind in FINAL or time.monotonic() >= deadline:
+            if module.check_mode and not error.failure.kind.answered:
+                module.warn(f"No oned answers yet ({error.failure.detail}): nothing is known of the zone.")
+                return None
+            if module.check_mode or error.failure.kind in FINAL or time.monotonic() >= deadline:
                 raise
         time.sleep(PAUSE)
 
