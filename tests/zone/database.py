@@ -12,6 +12,8 @@ from testinfra.host import Host
 OWN = {
     "logdb": "times, purge and the applied mark are each server's own; the log itself is compared by LOG",
     "system_attributes": "the server's own vote and term; RAFT_STATE is in here",
+    "host_monitoring": "figures of nodes, which whoever leads writes past the log",
+    "vm_monitoring": "figures of their virtual machines, likewise",
 }
 LOG = "SELECT log_index, term, MD5(sqlcmd), fed_index FROM logdb WHERE log_index >= 0 ORDER BY log_index"
 
