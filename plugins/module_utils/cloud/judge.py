@@ -435,7 +435,7 @@ class _Judgement:
                 "Run site.yml to have it made anew; a certificate of your own: replace one_certificate first.",
             )
         wanted = self.cloud.service_name or self.address
-        if wanted and not _names(wanted, look.values["names"]):
+        if wanted and not names_host(look.values["names"], wanted):
             self._add(
                 "certificate_names",
                 machine,
@@ -818,10 +818,10 @@ class _Judgement:
         return {"sunstones": "serves the web", "caches": "keeps sessions"}[part]
 
 
-def _names(wanted: str, names: Sequence[str]) -> bool:
-    """Whether a certificate's names cover a name; a wildcard stands for one label."""
-    lower = [name.lower() for name in names]
-    return wanted.lower() in lower or f"*.{wanted.lower().partition('.')[2]}" in lower
+def names_host(names: Sequence[str], wanted: str) -> bool:
+    """Whether a certificate's names cover a name, by itself or with a star for its first label."""
+    wanted = wanted.lower()
+    return bool({wanted, f"*.{wanted.partition('.')[2]}"} & {name.lower() for name in names})
 
 
 def _url(scheme: str, host: str, port: int, usual: int) -> str:

@@ -17,6 +17,7 @@ try:
 except ImportError:
     HAS_CRYPTOGRAPHY = False
 
+from ..cloud.judge import names_host
 from .cloud import Cloud
 from .fault import Fault, shown
 
@@ -77,8 +78,8 @@ def _given_faults(cloud: Cloud, files: Files, now: datetime) -> List[Fault]:
         fix = "name a valid certificate and the key that it was made for, or leave both variables empty"
         return [Fault("one_certificate", value, None, problem, fix)]
     name = cloud.text("one_service_name")
-    if name and not names_host(contents[0], name):
-        problem = f"it is for {', '.join(names_in(contents[0])) or 'nobody'}, not for one_service_name ({name})"
+    if name and not names_host(names := names_in(contents[0]), name):
+        problem = f"it is for {', '.join(names) or 'nobody'}, not for one_service_name ({name})"
         return [Fault("one_certificate", value, None, problem, "get one for that name, or mend one_service_name")]
     return []
 
@@ -115,9 +116,3 @@ def names_in(certificate: bytes) -> List[str]:
         return []
     addresses = [str(address) for address in found.value.get_values_for_type(x509.IPAddress)]
     return [*found.value.get_values_for_type(x509.DNSName), *addresses]
-
-
-def names_host(certificate: bytes, name: str) -> bool:
-    """Whether it stands for a DNS name, by itself or with a star for its first label."""
-    wanted = name.lower()
-    return bool({wanted, f"*.{wanted.partition('.')[2]}"} & {found.lower() for found in names_in(certificate)})

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.nebula.ha.plugins.module_utils.preflight.certificate import names_host, pair_problem
+from ansible_collections.nebula.ha.plugins.module_utils.cloud.judge import names_host
+from ansible_collections.nebula.ha.plugins.module_utils.preflight.certificate import names_in, pair_problem
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.fault import Fault
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.inventory import inventory_faults
 
@@ -76,7 +77,7 @@ def test_a_pair(certificate: bytes, key: bytes, words: str) -> None:
     ],
 )
 def test_for_whom_a_certificate_stands(names: tuple[str, ...], wanted: str, fits: bool) -> None:
-    assert names_host(pair(*names)[0], wanted) is fits
+    assert names_host(names_in(pair(*names)[0]), wanted) is fits
 
 
 def test_a_certificate_for_another_name() -> None:
