@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, List
+from typing import Any, Dict, List, Protocol, Tuple
 
 STARTED = "ExecMainStartTimestampMonotonic"
 PROPERTIES = ("LoadState", "ActiveState", "NeedDaemonReload", STARTED)
 
 
-def show_command(systemctl: str, unit: str) -> List[str]:
-    """The question."""
-    return [systemctl, "show", "--property", ",".join(PROPERTIES), unit]
+class Module(Protocol):
+    """What is needed here of an AnsibleModule."""
+
+    def get_bin_path(self, arg: str, required: bool) -> str: ...
+
+    def run_command(self, args: List[str]) -> Tuple[int, str, str]: ...
+
+    def fail_json(self, msg: str) -> Any: ...
 
 
-def properties(out: str) -> Dict[str, str]:
-    """The answer."""
+def unit_state(module: Module, unit: str) -> Dict[str, str]:
+    """The unit's properties as systemd tells them."""
+    systemctl = module.get_bin_path("systemctl", required=True)
+    code, out, err = module.run_command([systemctl, "show", "--property", ",".join(PROPERTIES), unit])
+    if code != 0:
+        module.fail_json(
+            msg=f"systemd does not tell the state of {unit}: {err.strip()}; see 'systemctl status' on this machine."
+        )
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 

@@ -54,7 +54,7 @@ reload:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebula.ha.plugins.module_utils.unit import STARTED, older_than, properties, show_command
+from ansible_collections.nebula.ha.plugins.module_utils.unit import STARTED, older_than, unit_state
 
 
 def main() -> None:
@@ -66,13 +66,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    name = module.params["name"]
-    code, out, err = module.run_command(show_command(module.get_bin_path("systemctl", required=True), name))
-    if code != 0:
-        module.fail_json(
-            msg=f"systemd does not tell the state of {name}: {err.strip()}; see 'systemctl status' on this machine."
-        )
-    unit = properties(out)
+    unit = unit_state(module, module.params["name"])
     active = unit.get("ActiveState", "inactive")
     module.exit_json(
         changed=False,

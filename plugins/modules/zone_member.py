@@ -114,7 +114,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.connection import (
 )
 from ansible_collections.nebula.ha.plugins.module_utils.credentials import shared_files
 from ansible_collections.nebula.ha.plugins.module_utils.oned_conf import ConfError, parse
-from ansible_collections.nebula.ha.plugins.module_utils.unit import STARTED, older_than, properties, show_command
+from ansible_collections.nebula.ha.plugins.module_utils.unit import STARTED, older_than, unit_state
 from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
     CredentialsError,
     ask,
@@ -152,16 +152,6 @@ def configured_id(module: AnsibleModule, path: str) -> Optional[int]:
                         msg=f"SERVER_ID in {path} is '{value}': set it to the server's number in the zone, or -1."
                     )
     return int(SOLO)
-
-
-def unit_state(module: AnsibleModule) -> Dict[str, str]:
-    """The unit's properties as systemd tells them."""
-    code, out, err = module.run_command(show_command(module.get_bin_path("systemctl", required=True), UNIT))
-    if code != 0:
-        module.fail_json(
-            msg=f"systemd does not tell the state of {UNIT}: {err.strip()}; see 'systemctl status' on this machine."
-        )
-    return properties(out)
 
 
 def read_database(module: AnsibleModule) -> Dict[str, Any]:
@@ -233,7 +223,7 @@ def main() -> None:
             msg=f"database '{module.params['database']}' is no name of a database: use letters, digits, _ and -."
         )
     home = module.params["home"]
-    unit = unit_state(module)
+    unit = unit_state(module, UNIT)
     running: Optional[Dict[str, Any]] = None
     silence = ""
     if unit.get("ActiveState") in ("active", "activating", "reloading", "deactivating"):

@@ -56,3 +56,9 @@ def test_what_does_not_run_is_not_stale(run: Run, systemd: dict[str, str], tmp_p
     assert look(run, path) == ("inactive", False, True)
     systemd.update(LoadState="not-found")
     assert look(run, path)[0] == "absent"
+
+
+def test_a_systemd_that_tells_nothing(run: Run, systemd: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda *_: (1, "", "not booted with systemd\n"))
+    result = run("unit_info", name="one")
+    assert result["failed"] and "the state of one: not booted with systemd; see 'systemctl status'" in result["msg"]

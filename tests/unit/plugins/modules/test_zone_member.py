@@ -67,7 +67,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".one" / "one_auth").write_text(SESSION + "\n")
     (tmp_path / ".one" / "one_key").write_text("k" * 64)
     (tmp_path / "oned.conf").write_text("PORT = 2633\nFEDERATION = [\n    # SERVER_ID = 9\n    SERVER_ID = 4\n]\n")
-    monkeypatch.setattr(zone_member, "unit_state", lambda _module: {"LoadState": "loaded", "ActiveState": "inactive"})
+    monkeypatch.setattr(zone_member, "unit_state", lambda *_: {"LoadState": "loaded", "ActiveState": "inactive"})
     return tmp_path
 
 
@@ -132,9 +132,7 @@ def test_how_far_the_database_is(
 
 
 def test_a_machine_without_anything(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        zone_member, "unit_state", lambda _module: {"LoadState": "not-found", "ActiveState": "inactive"}
-    )
+    monkeypatch.setattr(zone_member, "unit_state", lambda *_: {"LoadState": "not-found", "ActiveState": "inactive"})
     member = go(run, tmp_path)
     assert (member["installed"], member["server_id"], member["unit"]) == (False, None, "absent")
     assert member["credentials"] == {}
@@ -142,7 +140,7 @@ def test_a_machine_without_anything(run: Run, tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_running_server_speaks_for_itself(run: Run, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zone_member, "unit_state", lambda _module: {"LoadState": "loaded", "ActiveState": "active"})
+    monkeypatch.setattr(zone_member, "unit_state", lambda *_: {"LoadState": "loaded", "ActiveState": "active"})
     with Oned(state=3, server_id=4, term=6) as oned:
         member = go(run, machine, port=oned.port)
     assert member["unit"] == "active"
@@ -161,7 +159,7 @@ def test_it_is_stale_when_a_file_is_younger_than_its_oned(
     monkeypatch.setattr(
         zone_member,
         "unit_state",
-        lambda _module: {
+        lambda *_: {
             "LoadState": "loaded",
             "ActiveState": "active",
             "ExecMainStartTimestampMonotonic": str(started),
