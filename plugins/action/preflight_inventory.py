@@ -10,13 +10,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
-from ansible_collections.nebula.ha.plugins.module_utils.ports import GROUPS
+from ansible_collections.nebula.ha.plugins.module_utils.ports import machines
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.fault import Broken, report
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.inventory import (
     VARIABLES,
     inventory_advice,
     inventory_faults,
-    machines,
 )
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.limit import limit_faults
 
@@ -39,8 +38,7 @@ class ActionModule(ActionBase):
         hosts = {name: self._values(name, variables) for name in machines(groups)}
         faults = inventory_faults(groups, hosts, self._files(hosts))
         if variables.get("ansible_limit"):
-            parts = {name: [group for group in GROUPS if name in groups.get(group, ())] for name in hosts}
-            faults += limit_faults(parts, variables["ansible_play_hosts_all"])
+            faults += limit_faults(machines(groups), variables["ansible_play_hosts_all"])
         result.update(
             changed=False,
             faults=[fault.as_dict() for fault in faults],

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
-from ansible_collections.nebula.ha.plugins.module_utils.ports import GROUPS
+from ansible_collections.nebula.ha.plugins.module_utils.ports import machines
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.fault import report
 from ansible_collections.nebula.ha.plugins.module_utils.preflight.machines import (
     DISK_MB,
@@ -66,8 +66,7 @@ class ActionModule(ActionBase):
         return facts if isinstance(facts, Mapping) else None
 
     def _settings(self, variables: dict[str, Any]) -> Settings:
-        groups = {group: list(variables["groups"].get(group, ())) for group in GROUPS}
-        names = list(dict.fromkeys(name for hosts in groups.values() for name in hosts))
+        parts = machines(variables["groups"])
 
         def value(name: str, default: Any) -> Any:
             return self._templar.template(variables[name]) if name in variables else default
@@ -79,6 +78,6 @@ class ActionModule(ActionBase):
             database=str(value("one_db_name", Settings.database)),
             floating=str(value("one_floating_address", "") or ""),
             share=str(value("one_datastore_source", "") or ""),
-            addresses={name: host_address(name, variables["hostvars"][name]) for name in names},
-            parts={name: [group for group in GROUPS if name in groups[group]] for name in names},
+            addresses={name: host_address(name, variables["hostvars"][name]) for name in parts},
+            parts=parts,
         )

@@ -73,6 +73,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.nebula.ha.plugins.module_utils.cloud.judge import best_zone, judge
 from ansible_collections.nebula.ha.plugins.module_utils.cloud.model import PARTS, cloud_from, machine_from
 from ansible_collections.nebula.ha.plugins.module_utils.connection import host_address
+from ansible_collections.nebula.ha.plugins.module_utils.ports import machines
 
 
 def cloud_health(
@@ -86,19 +87,15 @@ def cloud_health(
     """The verdict as plain values; machines stand in the order of the parts they carry, from the user down."""
     if not isinstance(cloud, Mapping) or not groups.get("frontends"):
         raise AnsibleFilterError("cloud_health wants a dictionary, and groups with front-ends")
-    carries: dict[str, list[str]] = {}
-    for part in PARTS:
-        for name in groups.get(part, ()):
-            carries.setdefault(str(name), []).append(part)
-    machines = [
+    asked = [
         machine_from(name, host_address(name, hostvars[name]), parts, hostvars[name].get(machine))
-        for name, parts in carries.items()
+        for name, parts in machines(groups, PARTS).items()
         if name not in leaving
     ]
     found = [hostvars[name].get(zone) for name in groups["frontends"]]
     verdicts = [verdict for verdict in found if isinstance(verdict, Mapping)]
     why = next((str(verdict["msg"]) for verdict in verdicts if verdict.get("msg")), "")
-    return judge(cloud_from(cloud), machines, best_zone(verdicts), time.time(), why).as_dict()
+    return judge(cloud_from(cloud), asked, best_zone(verdicts), time.time(), why).as_dict()
 
 
 class FilterModule:

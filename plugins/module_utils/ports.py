@@ -9,7 +9,7 @@ Preflight finds two roles that want one port of one machine, and every role's RE
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 # Where a service listens.
 ALL = "all"
@@ -31,6 +31,15 @@ GROUPS = ("frontends", "sunstones", "balancers", "caches", "nodes")
 PACKAGED = ("frontends", "sunstones", "nodes")
 # What runs anyway: several roles may need it.
 SYSTEM = ("sshd",)
+
+
+def machines(groups: Mapping[str, Iterable[str]], ours: Iterable[str] = GROUPS) -> Dict[str, List[str]]:
+    """The machines of the cloud, each with those of our groups that it is in: its parts."""
+    parts: Dict[str, List[str]] = {}
+    for group in ours:
+        for name in groups.get(group, ()):
+            parts.setdefault(str(name), []).append(group)
+    return parts
 
 
 @dataclass(frozen=True)

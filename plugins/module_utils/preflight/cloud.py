@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..ports import FLOATING, GROUPS, Claim, claims, collisions
+from ..ports import FLOATING, GROUPS, Claim, claims, collisions, machines
 from .fault import Fault, shown
 
 # A name this alike is taken for a slip: one letter too many, too few or wrong.
@@ -40,10 +40,6 @@ class Cloud:
         gone = leaving if isinstance(leaving, list) else []
         return [name for name in self.groups.get(group, ()) if name not in gone]
 
-    def parts_of(self, name: str) -> AbstractSet[str]:
-        """The groups of ours that a machine is in, and stays in."""
-        return {group for group in GROUPS if name in self.staying(group)}
-
     def text(self, variable: str) -> str:
         """A variable as text; empty when it is none."""
         value = self.values.get(variable)
@@ -72,13 +68,13 @@ def nearly(name: str) -> str:
     return close[0] if close else ""
 
 
-def cloud_faults(cloud: Cloud, machines: Sequence[str]) -> List[Fault]:
+def cloud_faults(cloud: Cloud) -> List[Fault]:
     """Every fault of how the parts fit together."""
     return [
         *_leaving_faults(cloud),
         *_balancer_faults(cloud),
         *_cache_faults(cloud),
-        *_port_faults(cloud, machines),
+        *_port_faults(cloud),
         *_share_faults(cloud),
     ]
 
@@ -123,12 +119,12 @@ def _cache_faults(cloud: Cloud) -> List[Fault]:
     return [Fault("group caches", "no machine", None, problem, fix)]
 
 
-def _port_faults(cloud: Cloud, machines: Sequence[str]) -> List[Fault]:
+def _port_faults(cloud: Cloud) -> List[Fault]:
     """One fault for a pair of services, with all the machines where they meet."""
     met: Dict[Tuple[str, str, int], Tuple[Claim, Claim, List[str]]] = {}
-    for name in machines:
+    for name, parts in machines({group: cloud.staying(group) for group in GROUPS}).items():
         address = str(cloud.hosts[name].get("one_address", name))
-        of_machine = claims(cloud.parts_of(name), address, cloud.text("one_floating_address"), cloud.values)
+        of_machine = claims(set(parts), address, cloud.text("one_floating_address"), cloud.values)
         for one, other in collisions(of_machine):
             key = (_claimant(one), _claimant(other), one.number)
             met.setdefault(key, (one, other, []))[2].append(name)

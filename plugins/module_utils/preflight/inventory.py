@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..ports import GROUPS, PORTS
+from ..ports import PORTS, machines
 from .addresses import address_faults
 from .certificate import Files, certificate_faults
 from .cloud import Cloud, advice, cloud_faults, group_faults
@@ -99,11 +99,6 @@ def cloud_of(groups: Mapping[str, Sequence[str]], hosts: Mapping[str, Mapping[st
     return Cloud(groups, hosts, values, unclear), faults
 
 
-def machines(groups: Mapping[str, Sequence[str]]) -> List[str]:
-    """The machines of the cloud, each once: those of our groups."""
-    return list(dict.fromkeys(name for group in GROUPS for name in groups.get(group, ())))
-
-
 def inventory_faults(
     groups: Mapping[str, Sequence[str]],
     hosts: Mapping[str, Mapping[str, Any]],
@@ -117,8 +112,9 @@ def inventory_faults(
         what = "is not in the inventory" if GROUP not in groups else "has no host"
         fix = "put three front-ends into it, or any larger odd number"
         return [*faults, Fault(f"group {GROUP}", "", None, what, fix)]
+    everyone = list(machines(groups))
     faults += _count_faults(names)
-    faults += _name_faults(machines(groups))
+    faults += _name_faults(everyone)
     cloud, found = cloud_of(groups, hosts)
     faults += found
     faults += _release_faults(cloud.values)
@@ -126,8 +122,8 @@ def inventory_faults(
     faults += _number_faults(cloud.values)
     faults += _timer_faults(cloud.values)
     faults += _text_faults(cloud.values)
-    faults += address_faults(cloud, machines(groups))
-    faults += cloud_faults(cloud, machines(groups))
+    faults += address_faults(cloud, everyone)
+    faults += cloud_faults(cloud)
     faults += certificate_faults(cloud, files or {}, now)
     return faults
 

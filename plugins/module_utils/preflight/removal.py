@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import List, Mapping, Sequence
 
-from ..ports import GROUPS
+from ..ports import machines
 from .fault import Fault
 
 VARIABLE = "remove_host"
@@ -21,12 +21,12 @@ NEEDED = {
 
 def removal_faults(groups: Mapping[str, Sequence[str]], host: str, last: bool = False) -> List[Fault]:
     """Why a machine cannot go; `last` allows the last of its kind."""
-    known = sorted({name for group in GROUPS for name in groups.get(group, ())})
     if not host:
         return [Fault(VARIABLE, "", None, "it is not set", "name the machine, as in -e remove_host=cache2")]
-    parts = [group for group in GROUPS if host in groups.get(group, ())]
+    known = machines(groups)
+    parts = known.get(host)
     if not parts:
-        fix = f"name one of {', '.join(known)}"
+        fix = f"name one of {', '.join(sorted(known))}"
         return [Fault(VARIABLE, f"'{host}'", None, "the inventory has no such machine in a group of ours", fix)]
     if "frontends" in parts:
         problem = "it is a front-end, and this collection does not make a zone smaller yet"
