@@ -21,7 +21,7 @@ extends_documentation_fragment:
 options:
   address:
     description:
-      - The address by which other machines reach this one. The fact C(one_interface) names the interface that has it.
+      - The address by which others reach this machine. O(floating_address) is asked for on the interface that has it.
     type: str
   floating_address:
     description:
@@ -76,9 +76,6 @@ ansible_facts:
     packages:
       description: Name and version of each.
       type: dict
-    one_interface:
-      description: The interface that has O(address); empty when none has it.
-      type: str
 facts:
   description: What was found.
   returned: success
@@ -375,7 +372,7 @@ def main() -> None:
         "source_is_standin": is_standin(params["source"]),
         "epoch": time.time(),
     }
-    module.exit_json(changed=False, facts=facts, ansible_facts={"packages": packages, "one_interface": interface})
+    module.exit_json(changed=False, facts=facts, ansible_facts={"packages": packages})
 
 
 if __name__ == "__main__":

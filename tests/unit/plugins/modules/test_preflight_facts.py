@@ -117,13 +117,20 @@ def test_the_interface_that_has_the_address(
     run: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{programs(tmp_path, ip=json.dumps(LINKS))}:/usr/bin:/bin")
-    result = run("preflight_facts", root=str(root), address="192.0.2.11")
-    assert result["ansible_facts"]["one_interface"] == "eth1"
-    assert result["facts"]["addresses"] == ["127.0.0.1", "192.0.2.11", "192.0.2.100"]
-    assert result["facts"]["hardware"] == ["00:00:00:00:00:00", "52:54:00:00:00:01"]
-    assert result["facts"]["floating_answers"] is None
-    assert run("preflight_facts", root=str(root), address="192.0.2.7")["ansible_facts"]["one_interface"] == ""
-    assert run("preflight_facts", root=str(root))["ansible_facts"]["one_interface"] == ""
+    monkeypatch.setattr(preflight_facts, "arp_answers", lambda interface, address: [interface, address])
+
+    def look(**given: str) -> dict[str, Any]:
+        facts: dict[str, Any] = run("preflight_facts", root=str(root), **given)["facts"]
+        return facts
+
+    facts = look(address="192.0.2.11")
+    assert facts["addresses"] == ["127.0.0.1", "192.0.2.11", "192.0.2.100"]
+    assert facts["hardware"] == ["00:00:00:00:00:00", "52:54:00:00:00:01"]
+    assert facts["floating_answers"] is None
+    asked = {"floating_address": "192.0.2.10"}
+    assert look(address="192.0.2.11", **asked)["floating_answers"] == ["eth1", "192.0.2.10"]
+    assert look(address="192.0.2.7", **asked)["floating_answers"] is None
+    assert look(**asked)["floating_answers"] is None
 
 
 class Wire:
