@@ -18,7 +18,6 @@ from tests.drift.play import ROOT
 from tests.zone import ask
 
 INVENTORY = ROOT / "molecule" / "inventory"
-FLOATING = 10  # host number of the floating address in the lab's subnet
 FIGURES: list[str] = []
 
 
@@ -77,10 +76,8 @@ def frontends(lab: Lab, machines: Mapping[str, Host]) -> dict[str, Host]:
 @pytest.fixture(scope="session")
 def cloud(lab: Lab, inventory: Path) -> Cloud:
     """How users reach it."""
-    address = str(lab.subnet.network_address + FLOATING)
-    return Cloud(
-        address, f"https://{address}", f"https://{address}:2633/RPC2", str(inventory / "group_vars/all/ca.crt")
-    )
+    web = f"https://{lab.floating}"
+    return Cloud(str(lab.floating), web, f"{web}:2633/RPC2", str(inventory / "group_vars/all/ca.crt"))
 
 
 @pytest.fixture(scope="session")

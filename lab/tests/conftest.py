@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.tests.verbs import output
+from lab.tests.verbs import Footprint, clear, footprint, output
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,3 +22,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packages")
     output("dpkg-deb", "--root-owner-group", "--build", str(tree), str(folder / "lab-probe_1.0_all.deb"))
     return folder
+
+
+@pytest.fixture(scope="module")
+def before(inventory: Path) -> Footprint:
+    """What was there before the module's machines; `inventory` is the module's own."""
+    clear(inventory)  # of a run that was broken off
+    return footprint()

@@ -20,6 +20,7 @@ from lab.tests.verbs import (
     PREFIX,
     Footprint,
     answers,
+    clear,
     done,
     footprint,
     inside,
@@ -43,14 +44,6 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def before(inventory: Path) -> Footprint:
-    done("destroy", inventory)  # of a run that was broken off
-    if "first" in done("snapshots", inventory).split():
-        done("forget", inventory, "first")
-    return footprint()
-
-
-@pytest.fixture(scope="module")
 def hosts(inventory: Path, packages: Path, before: Footprint) -> Iterator[Path]:
     """Two running machines; what fails in a test leaves none behind."""
     assert not (FOLDER / "lab.json").exists()
@@ -58,9 +51,7 @@ def hosts(inventory: Path, packages: Path, before: Footprint) -> Iterator[Path]:
         done("create", inventory, source=packages)
         yield inventory
     finally:
-        done("destroy", inventory)
-        if "first" in done("snapshots", inventory).split():
-            done("forget", inventory, "first")
+        clear(inventory)
 
 
 def test_the_user_comes_in_and_is_root_by_sudo_only(hosts: Path) -> None:

@@ -12,7 +12,20 @@ from lab import share
 from lab.hosts import arp, machines
 from lab.hosts.inventory import read_lab
 from lab.hosts.plan import SHARE, LabError, make_lab
-from lab.tests.verbs import MARKS, PREFIX, Footprint, done, footprint, inside, lab, left, on, wait, write_inventory
+from lab.tests.verbs import (
+    MARKS,
+    PREFIX,
+    Footprint,
+    clear,
+    done,
+    footprint,
+    inside,
+    lab,
+    left,
+    on,
+    wait,
+    write_inventory,
+)
 
 SERVERS = {f"share{number}": 50 + number for number in (1, 2, 3)}
 MOUNTED = "/mnt/share"
@@ -70,14 +83,6 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def before(inventory: Path) -> Footprint:
-    done("destroy", inventory)  # of a run that was broken off
-    if "shared" in done("snapshots", inventory).split():
-        done("forget", inventory, "shared")
-    return footprint()
-
-
-@pytest.fixture(scope="module")
 def hosts(inventory: Path, packages: Path, before: Footprint) -> Iterator[Path]:
     """A share and a front-end that has mounted it; what fails in a test leaves none behind."""
     try:
@@ -86,9 +91,7 @@ def hosts(inventory: Path, packages: Path, before: Footprint) -> Iterator[Path]:
         on(inventory, "one1", MOUNT)
         yield inventory
     finally:
-        done("destroy", inventory)
-        if "shared" in done("snapshots", inventory).split():
-            done("forget", inventory, "shared")
+        clear(inventory)
 
 
 def write(hosts: Path, text: str) -> None:

@@ -122,6 +122,13 @@ def left(before: Footprint, after: Footprint) -> Footprint:
     return {kind: items for kind in after if (items := after[kind] - before[kind])}
 
 
+def clear(inventory: Path) -> None:
+    """The lab and its snapshots away."""
+    done("destroy", inventory)
+    for name in done("snapshots", inventory).split():
+        done("forget", inventory, name)
+
+
 def write_inventory(folder: Path, hosts: dict[str, dict[str, int]]) -> Path:
     """An inventory of this lab: hosts by group, each with its number in the subnet."""
     (folder / "group_vars/all").mkdir(parents=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import threading
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from tests.client.calls import Call, from_lines
 from tests.client.rpc import call
 from tests.client.run import Client, Plan
+from tests.client.served import served
 
 Behaviour = Callable[[str, list[object]], object]
 
@@ -36,18 +36,8 @@ def serve(behave: Behaviour) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/RPC2"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as base:
+        yield f"{base}/RPC2"
 
 
 class Zone:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from tests.client.load import Load, load
+from tests.client.served import served
 
 
 def test_slow_answers_do_not_slow_the_pace_and_bad_ones_are_counted() -> None:
@@ -22,27 +22,16 @@ def test_slow_answers_do_not_slow_the_pace_and_bad_ones_are_counted() -> None:
             self.send_header("X-Served-By", f"fe{status[0]}")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        with load(f"http://127.0.0.1:{server.server_address[1]}", "", 20) as asking:
-            time.sleep(1)
-            status[0] = 503
-            turned = time.time()
-            time.sleep(1)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as base, load(base, "", 20) as asking:
+        time.sleep(1)
+        status[0] = 503
+        turned = time.time()
+        time.sleep(1)
     assert 30 <= len(asking.asked) <= 45
     assert asking.wrong
     assert {one.wrong for one in asking.wrong} == {"HTTP 503"}
     assert asking.served(turned + 0.3) == {"fe503"}
-    with load(f"http://127.0.0.1:{server.server_address[1]}", "", 20) as asking:
+    with load(base, "", 20) as asking:
         time.sleep(0.3)
     assert all("not reached" in one.wrong for one in asking.asked)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from tests.client.calls import Call, Outcome
 from tests.client.judge import Fault, Sessions, judge_sessions, turns
+from tests.client.served import served
 from tests.client.web import Browser
 
 WORD = "oneadmin:word"
@@ -26,8 +25,7 @@ class Site:
         self.sessions: set[str] = set()
         self.status = 200
 
-    @contextmanager
-    def served(self) -> Iterator[str]:
+    def served(self) -> AbstractContextManager[str]:
         """Answer on a port of the loopback."""
         site = self
 
@@ -52,18 +50,7 @@ class Site:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        return served(Handler)
 
 
 def test_a_session_holds_until_it_is_gone_and_a_new_login_brings_another() -> None:

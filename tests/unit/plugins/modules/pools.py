@@ -4,14 +4,10 @@
 from __future__ import annotations
 
 import re
-import xmlrpc.client
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 from xml.sax.saxutils import escape
 
-from ..module_utils.zone.servers import Fake, failure, success
-from .oned import SESSION
+from .oned import Answering
 
 INIT, MONITORED, ERROR, DISABLED, OFFLINE = 0, 2, 3, 4, 8
 MESSAGE = "Sat Nov 21 16:05:45 2026 : Error monitoring Host kvm1 (0): "
@@ -41,8 +37,8 @@ class Node:
 
 
 @dataclass
-class Pools:
-    """One oned; `trouble` by method: "drop" (applied, no answer), "lose" (neither), or the text of an error."""
+class Pools(Answering):
+    """One oned."""
 
     nodes: list[Node] = field(default_factory=list)
     datastores: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -51,42 +47,11 @@ class Pools:
     probes: list[int] = field(default_factory=lambda: [INIT, MONITORED])
     # Attributes that an update is accepted for and does not change.
     deaf: tuple[str, ...] = ()
-    trouble: dict[str, str] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.fake = Fake(self.handle)
-
-    @property
-    def port(self) -> int:
-        return self.fake.port
 
     @property
     def writes(self) -> list[str]:
         """The calls that are no question."""
         return [call for call in self.calls if not call.endswith("pool.info")]
-
-    def __enter__(self) -> Pools:
-        self.fake.__enter__()
-        return self
-
-    def __exit__(self, *arguments: object) -> None:
-        self.fake.__exit__(*arguments)
-
-    def handle(self, body: str) -> tuple[int, str]:
-        arguments, method = xmlrpc.client.loads(body)
-        name = str(method).removeprefix("one.")
-        self.calls.append(name)
-        if arguments[0] != SESSION:
-            return 200, failure("User couldn't be authenticated, aborting call.", 256)
-        trouble = self.trouble.get(name, "")
-        if trouble == "lose":
-            return 0, ""
-        if trouble and trouble != "drop":
-            return 200, failure(trouble, 2048)
-        act: Callable[..., Any] = getattr(self, "_" + name.replace(".", "_"))
-        answer = act(*arguments[1:])
-        return (0, "") if trouble == "drop" else (200, success(answer))
 
     def _node(self, number: int) -> Node:
         return next(node for node in self.nodes if node.id == number)

@@ -26,7 +26,7 @@ def test_a_zone_that_has_the_name_is_left_alone(run: Run, auth: str) -> None:
     with Oned() as oned:
         result = go(run, oned.port, auth, name="OpenNebula")
         assert (result["failed"], result["changed"]) == (False, False), result
-        assert oned.calls == ["info"]
+        assert oned.calls == ["zone.info"]
 
 
 def test_check_mode_shows_both_names_and_renames_nothing(run: Run, auth: str) -> None:
@@ -34,14 +34,14 @@ def test_check_mode_shows_both_names_and_renames_nothing(run: Run, auth: str) ->
         result = go(run, oned.port, auth, name="Lisbon", check=True)
         assert result["changed"]
         assert result["diff"] == {"before": "OpenNebula\n", "after": "Lisbon\n"}
-        assert oned.calls == ["info"]
+        assert oned.calls == ["zone.info"]
 
 
 def test_another_name_is_a_rename(run: Run, auth: str) -> None:
     with Oned() as oned:
-        oned.trouble["rename"] = "lose"
+        oned.trouble["zone.rename"] = "lose"
         result = go(run, oned.port, auth, name="Lisbon")
-        assert oned.calls == ["info", "rename"]
+        assert oned.calls == ["zone.info", "zone.rename"]
         assert result["failed"], "nobody said that it was applied"
         assert "cannot be named Lisbon" in result["msg"]
 

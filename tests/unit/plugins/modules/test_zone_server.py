@@ -38,14 +38,14 @@ def test_the_first_server_of_a_solo_zone(run: Run, auth: str) -> None:
         assert result["diff"]["before"] == "" and "0 fe1" in result["diff"]["after"]
         again = go(run, oned, auth, name="fe1", endpoint=GONE)
         assert (again["changed"], again["server"]) == (False, result["server"])
-        assert oned.calls.count("addserver") == 1
+        assert oned.calls.count("zone.addserver") == 1
 
 
 def test_check_mode_predicts_the_id_and_adds_nothing(run: Run, auth: str) -> None:
     with Oned(servers=[(0, "fe1", GONE), (3, "fe2", GONE + "/")]) as oned:
         result = go(run, oned, auth, name="fe3", endpoint="http://127.0.0.1:1/RPC2", check=True)
         assert (result["changed"], result["server"]["id"]) == (True, 4)
-        assert "addserver" not in oned.calls
+        assert "zone.addserver" not in oned.calls
 
 
 def test_a_follower_that_is_behind_does_not_lead_to_a_second_entry(run: Run, auth: str) -> None:
@@ -57,22 +57,22 @@ def test_a_follower_that_is_behind_does_not_lead_to_a_second_entry(run: Run, aut
         follower.servers = both
         result = go(run, follower, auth, name="fe3", endpoint=GONE)
         assert (result["changed"], result["server"]["id"]) == (False, 2), result
-        assert "addserver" not in follower.calls + leader.calls
+        assert "zone.addserver" not in follower.calls + leader.calls
 
 
 @pytest.mark.parametrize("trouble", ["drop"])
 def test_a_call_without_an_answer_that_was_applied_is_found(run: Run, auth: str, trouble: str) -> None:
-    with Oned(trouble={"addserver": trouble}, delay=0.3) as oned:
+    with Oned(trouble={"zone.addserver": trouble}, delay=0.3) as oned:
         result = go(run, oned, auth, name="fe1", endpoint=GONE)
         assert (result["failed"], result["changed"], result["server"]["id"]) == (False, True, 0), result
-        assert oned.calls.count("addserver") == 1
+        assert oned.calls.count("zone.addserver") == 1
 
 
 def test_a_call_without_an_answer_that_was_lost_is_not_repeated(run: Run, auth: str) -> None:
-    with Oned(trouble={"addserver": "lose"}) as oned:
+    with Oned(trouble={"zone.addserver": "lose"}) as oned:
         result = go(run, oned, auth, name="fe1", endpoint=GONE, wait=0.6)
         assert result["failed"] and "may still be applied" in result["msg"] and "looks before" in result["msg"]
-        assert oned.calls.count("addserver") == 1
+        assert oned.calls.count("zone.addserver") == 1
 
 
 def test_a_follower_shows_the_change_late(run: Run, auth: str) -> None:
@@ -81,7 +81,7 @@ def test_a_follower_shows_the_change_late(run: Run, auth: str) -> None:
 
 
 def test_a_refusal_is_told(run: Run, auth: str) -> None:
-    with Oned(trouble={"addserver": "Servers have to be added elsewhere"}) as oned:
+    with Oned(trouble={"zone.addserver": "Servers have to be added elsewhere"}) as oned:
         result = go(run, oned, auth, name="fe1", endpoint=GONE)
         assert result["failed"] and "refused adding fe1: Servers have to be added elsewhere" in result["msg"]
 
@@ -91,7 +91,7 @@ def test_an_entry_cannot_be_changed(run: Run, auth: str, entry: tuple[str, str])
     with Oned(servers=[(0, *entry)]) as oned:
         result = go(run, oned, auth, name="fe1", endpoint=GONE)
         assert result["failed"] and "cannot change that into fe1" in result["msg"]
-        assert "addserver" not in oned.calls
+        assert "zone.addserver" not in oned.calls
 
 
 def test_an_entry_twice_is_refused_and_one_can_be_removed(run: Run, auth: str) -> None:
@@ -108,7 +108,7 @@ def test_a_disabled_zone_takes_no_change(run: Run, auth: str, state: str) -> Non
     with Oned(servers=servers, enabled=False) as oned:
         result = go(run, oned, auth, name="fe1", endpoint=GONE, state=state)
         assert result["failed"] and "is disabled and takes no change: run 'onezone enable 0'" in result["msg"]
-        assert not {"addserver", "delserver", "resetserver"} & set(oned.calls)
+        assert not {"zone.addserver", "zone.delserver", "zone.resetserver"} & set(oned.calls)
 
 
 def test_a_disabled_zone_that_is_right_needs_no_change(run: Run, auth: str) -> None:
@@ -124,7 +124,7 @@ def test_a_server_is_removed_once(run: Run, auth: str) -> None:
         assert (result["changed"], result["server"], len(result["servers"])) == (True, None, 1)
         assert result["diff"] == predicted["diff"]
         assert go(run, oned, auth, name="fe2", state="absent")["changed"] is False
-        assert oned.calls.count("delserver") == 1
+        assert oned.calls.count("zone.delserver") == 1
 
 
 def test_a_running_member_is_not_removed_unless_forced(run: Run, auth: str) -> None:
@@ -148,24 +148,24 @@ def test_a_wrong_second_entry_of_a_running_server_can_go(run: Run, auth: str) ->
 def test_reset(run: Run, auth: str) -> None:
     with Oned(servers=[(4, "fe1", GONE)]) as oned:
         assert go(run, oned, auth, name="fe1", state="reset", check=True)["changed"]
-        assert "resetserver" not in oned.calls
+        assert "zone.resetserver" not in oned.calls
         result = go(run, oned, auth, name="fe1", state="reset")
         assert (result["changed"], result["server"]["id"]) == (True, 4)
-        assert oned.calls.count("resetserver") == 1
+        assert oned.calls.count("zone.resetserver") == 1
 
 
 def test_reset_of_an_unknown_server_is_refused_here_as_oned_would_accept_it(run: Run, auth: str) -> None:
     with Oned(servers=[(4, "fe1", GONE)]) as oned:
         result = go(run, oned, auth, name="fe9", state="reset")
         assert result["failed"] and "0 servers of the zone OpenNebula fit" in result["msg"] and "fe1" in result["msg"]
-        assert "resetserver" not in oned.calls
+        assert "zone.resetserver" not in oned.calls
 
 
 def test_reset_without_an_answer(run: Run, auth: str) -> None:
-    with Oned(servers=[(4, "fe1", GONE)], trouble={"resetserver": "drop"}) as oned:
+    with Oned(servers=[(4, "fe1", GONE)], trouble={"zone.resetserver": "drop"}) as oned:
         result = go(run, oned, auth, name="fe1", state="reset")
         assert result["failed"] and "It is unknown whether fe1 was reset" in result["msg"]
-        assert oned.calls.count("resetserver") == 1
+        assert oned.calls.count("zone.resetserver") == 1
 
 
 def test_an_oned_that_starts_is_waited_for(run: Run, auth: str) -> None:
