@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from plugins.module_utils import ports
+from plugins.module_utils.cloud.looks import KNOCK
 from tools import role_docs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,3 +167,17 @@ def test_every_difference_is_seen(defaults: dict[str, Any], options: dict[str, d
 
 def test_no_difference_where_there_is_none() -> None:
     assert differences({"a": "x\ny\n"}, {"a": {"default": "x y"}, "secret": {"type": "str"}}) == []
+
+
+def test_the_leaders_services_have_the_ports_of_the_table() -> None:
+    numbers = {port.service: port.number for port in ports.PORTS if port.role == "frontend"}
+    services = load(ROOT / "roles/health/vars/main.yml")["__health_frontend"]["services"]
+    assert [service["port"] for service in services] == [numbers[service["name"]] for service in services]
+    started = load(ROOT / "roles/frontend/vars/main.yml")["__frontend_leader_services"]
+    assert started == {service["package"]: service["port"] for service in services}
+
+
+@pytest.mark.parametrize("template", ["balancer/templates/haproxy.cfg.j2", "loopback_proxy/templates/loopback.cfg.j2"])
+def test_proxies_ask_oned_what_the_verdict_asks(template: str) -> None:
+    (body,) = re.findall(r' uri /RPC2 .* body "([^"]+)"', (ROOT / "roles" / template).read_text(encoding="utf-8"))
+    assert xmlrpc.client.loads(body) == xmlrpc.client.loads(KNOCK)
