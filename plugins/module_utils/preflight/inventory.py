@@ -31,6 +31,7 @@ CLOUD_WIDE = (
     "one_db_name",
     "one_db_user",
     "one_db_connections",
+    "one_rpc_connections",
     "one_election_timeout_ms",
     "one_election_timeout_step_ms",
     "one_broadcast_timeout_ms",
@@ -61,6 +62,7 @@ SECRET_LENGTH = 12
 NUMBERS = (
     "one_rpc_port",
     "one_db_connections",
+    "one_rpc_connections",
     "one_election_timeout_ms",
     "one_election_timeout_step_ms",
     "one_broadcast_timeout_ms",

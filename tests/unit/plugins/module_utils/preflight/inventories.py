@@ -33,6 +33,7 @@ GOOD: dict[str, Any] = {
     "one_db_name": "opennebula",
     "one_db_user": "oneadmin",
     "one_db_connections": 25,
+    "one_rpc_connections": 200,
     "one_election_timeout_ms": 4000,
     "one_election_timeout_step_ms": 1000,
     "one_broadcast_timeout_ms": 500,

@@ -73,6 +73,7 @@ VALUES = [
     ("one_db_connections", 0, "no positive whole number"),
     ("one_db_connections", 2.5, "no positive whole number"),
     ("one_db_connections", True, "no positive whole number"),
+    ("one_rpc_connections", 0, "no positive whole number"),
     ("one_log_retention", -1, "no positive whole number"),
     ("one_limit_purge", "", "no positive whole number"),
     ("one_log_purge_timeout", None, ""),
