@@ -10,7 +10,9 @@ import time
 from typing import Any, Dict, List, Protocol, Tuple
 
 STARTED = "ExecMainStartTimestampMonotonic"
-PROPERTIES = ("LoadState", "ActiveState", "NeedDaemonReload", STARTED)
+# The last start or reload of a service that runs.
+CHANGED = "StateChangeTimestampMonotonic"
+PROPERTIES = ("LoadState", "ActiveState", "NeedDaemonReload", STARTED, CHANGED)
 
 
 class Module(Protocol):
@@ -35,7 +37,7 @@ def unit_state(module: Module, unit: str) -> Dict[str, str]:
 
 
 def older_than(started_us: str, path: str) -> bool:
-    """Whether a process started (microseconds since boot) before the file was last written."""
+    """Whether a process started, or was reloaded (microseconds since boot), before the file was last written."""
     if not started_us.isdigit() or int(started_us) == 0 or not os.path.exists(path):
         return False
     started = time.time() - (time.monotonic() - int(started_us) / 1e6)

@@ -11,7 +11,7 @@ module: unit_info
 short_description: Look whether a service runs with its files as they are now
 description:
   - A service that started before a file of it was last written does not know what is in it. Asked of systemd and of the
-    files, so that a restart which an interrupted run did not make is made by the next.
+    files, so that a restart or reload which an interrupted run did not make is made by the next.
   - Changes nothing.
 version_added: 0.2.0
 author:
@@ -24,7 +24,7 @@ options:
     type: str
     required: true
   files:
-    description: The files that the service reads when it starts. One that is not there is passed over.
+    description: The files that the service reads when it starts or reloads. One that is not there is passed over.
     type: list
     elements: path
     default: []
@@ -47,6 +47,10 @@ stale:
   description: It runs, and started before one of the files was last written.
   returned: success
   type: bool
+behind:
+  description: It runs, and was neither started nor reloaded since one of the files was last written.
+  returned: success
+  type: bool
 reload:
   description: The unit's file changed since systemd read it.
   returned: success
@@ -54,7 +58,7 @@ reload:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebula.ha.plugins.module_utils.unit import STARTED, older_than, unit_state
+from ansible_collections.nebula.ha.plugins.module_utils.unit import CHANGED, STARTED, older_than, unit_state
 
 
 def main() -> None:
@@ -68,10 +72,15 @@ def main() -> None:
     )
     unit = unit_state(module, module.params["name"])
     active = unit.get("ActiveState", "inactive")
+
+    def older(moment: str) -> bool:
+        return active == "active" and any(older_than(unit.get(moment, ""), path) for path in module.params["files"])
+
     module.exit_json(
         changed=False,
         state="absent" if unit.get("LoadState") == "not-found" else active,
-        stale=active == "active" and any(older_than(unit.get(STARTED, ""), path) for path in module.params["files"]),
+        stale=older(STARTED),
+        behind=older(CHANGED),
         reload=unit.get("NeedDaemonReload") == "yes",
     )
 

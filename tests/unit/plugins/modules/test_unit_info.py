@@ -48,6 +48,17 @@ def test_a_file_younger_than_the_process_makes_it_stale(
     assert look(run, old, other, tmp_path / "missing") == ("active", seconds > 0, False)
 
 
+def test_a_reload_is_as_good_as_a_start_for_who_reads_then(run: Run, systemd: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "conf"
+    path.touch()
+    now = time.monotonic()
+    for changed, behind in ((now - 60, True), (now + 60, False)):
+        systemd["ExecMainStartTimestampMonotonic"] = str(int((now - 120) * 1e6))
+        systemd["StateChangeTimestampMonotonic"] = str(int(changed * 1e6))
+        result = run("unit_info", name="opennebula-sunstone", files=[str(path)])
+        assert (result["stale"], result["behind"]) == (True, behind)
+
+
 def test_what_does_not_run_is_not_stale(run: Run, systemd: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "conf"
     path.touch()
