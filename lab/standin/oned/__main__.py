@@ -116,7 +116,8 @@ def serve(configuration: conf.Conf, paths: Paths, log: Log) -> None:
     look = int(os.environ.get("STANDIN_MONITOR_MS") or MONITOR_MS) / 1000
     server = Server(configuration, store, log, secret, one_key, paths.var / "remotes/hooks", warmup, look)
     address = (configuration.single("LISTEN_ADDRESS", ""), int(configuration.single("PORT", "2633")))
-    with Web(address, server.answer) as web:
+    at_once, waiting = (int(configuration.single(name, "15")) for name in ("MAX_CONN", "MAX_CONN_BACKLOG"))
+    with Web(address, server.answer, at_once, waiting) as web:
         server.start()
         threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.2}, name="web", daemon=True).start()
         notify("READY=1")

@@ -1,12 +1,15 @@
-"""HTTP around the calls, with the recorded headers. A thread a connection, one call a connection."""
+"""HTTP around the calls, with the recorded headers: a call a connection, a thread each, so many at once and no more."""
 
 from __future__ import annotations
 
+import socket
 import socketserver
+import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 _SERVER = "Xmlrpc-c_Abyss/1.33.14 (nebula stand-in)"
 _NOT_ALLOWED = b"<HTML><HEAD><TITLE>Error 405</TITLE></HEAD><BODY><H1>Error 405</H1><P>POST only</P></BODY></HTML>"
@@ -16,11 +19,21 @@ MAX_BYTES = 64 * 2**20
 class Web(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     allow_reuse_address = True
-    request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], answer: Callable[[bytes], bytes]) -> None:
+    def __init__(self, address: tuple[str, int], answer: Callable[[bytes], bytes], at_once: int, waiting: int) -> None:
         self.answer = answer
+        self.request_queue_size = waiting
+        self._free = threading.BoundedSemaphore(at_once)
         super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, str]:
+        """Take no further connection before one ends: whoever it is waits, a leader's own words included."""
+        self._free.acquire()
+        return super().get_request()
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self._free.release()
 
 
 class _Handler(BaseHTTPRequestHandler):

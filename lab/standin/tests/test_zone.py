@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import re
 import socket
 import stat
@@ -311,6 +313,21 @@ def test_it_listens_where_it_is_told(solo: Oned) -> None:
     socket.create_connection(("127.0.0.1", solo.port), 5).close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", solo.port), 5)
+
+
+def test_it_takes_no_more_connections_than_max_conn(solo: Oned) -> None:
+    """Whoever comes after them waits, whatever it asks; a connection that ends makes room."""
+    with contextlib.ExitStack() as ends:
+        held = [socket.create_connection(("127.0.0.1", solo.port)) for _ in range(15)]
+        for connection in held:
+            ends.callback(connection.close)
+        waiting = http.client.HTTPConnection("127.0.0.1", solo.port, timeout=1)
+        ends.callback(waiting.close)
+        waiting.request("GET", "/RPC2")
+        with pytest.raises(TimeoutError):
+            waiting.getresponse()
+        held[0].close()
+        assert solo.call("one.zone.info", 0, False)[0]
 
 
 def test_oned_says_what_it_is() -> None:
