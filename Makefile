@@ -30,7 +30,7 @@ lock: ## renew the locked Python requirements
 
 .PHONY: test
 test: test-tools ## lint, unit tests, the stand-in's, the lab's and the contract's tests, the molecule scenarios
-	@python tools/test.py lint unit standin lab contract molecule
+	@python tools/test.py unit lint standin lab contract molecule
 
 .PHONY: lint
 lint: tools ## style, types, documentation and structure of everything

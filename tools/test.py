@@ -2,8 +2,8 @@
 
     python tools/test.py SUITE...        the suites are the keys of SUITES; a step can be named too
 
-Every step runs, so that one run shows every fault. A step's output is kept in tests/output/NAME.log; a failed step's is
-printed too.
+Every step runs, so that one run shows every fault. Those without machines run side by side, the others each alone, as
+they measure. A step's output is kept in tests/output/NAME.log; a failed step's is printed too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +29,13 @@ SUMMARY = re.compile(rf"((?:\d+ {WORD}(?:, )?)+) in [\d.]+s")
 class Step:
     name: str
     command: list[str]
+    alone: bool = False  # it has machines, or bounds in seconds
 
 
 @dataclass(frozen=True)
 class Outcome:
     passed: int
     failed: int
-    seconds: float
 
 
 def python(*arguments: str) -> list[str]:
@@ -61,15 +62,15 @@ def unit() -> Iterator[Step]:
 
 
 def standin() -> Iterator[Step]:
-    yield Step("standin", pytest("lab/standin"))
+    yield Step("standin", pytest("lab/standin"), alone=True)
 
 
 def lab() -> Iterator[Step]:
-    yield Step("lab", pytest("lab/tests"))
+    yield Step("lab", pytest("lab/tests"), alone=True)
 
 
 def contract() -> Iterator[Step]:
-    yield Step("contract", python("-m", "tests.contract"))
+    yield Step("contract", python("-m", "tests.contract"), alone=True)
 
 
 # Minutes each: for make test-all.
@@ -79,7 +80,7 @@ SLOW = {"compact", "grow"}
 def scenarios(names: Iterable[str]) -> Iterator[Step]:
     # The scenario `default` leaves the snapshot that the others start from
     for scenario in sorted(names, key=lambda name: (name != "default", name)):
-        yield Step(f"molecule-{scenario}", ["molecule", "test", "--scenario-name", scenario])
+        yield Step(f"molecule-{scenario}", ["molecule", "test", "--scenario-name", scenario], alone=True)
 
 
 def every_scenario() -> set[str]:
@@ -109,7 +110,7 @@ def existing(*paths: str) -> list[str]:
     return [path for path in paths if (ROOT / path).exists()]
 
 
-def counted(text: str, ok: bool, seconds: float) -> Outcome:
+def counted(text: str, ok: bool) -> Outcome:
     """What pytest counted in this step; a step without pytest counts as one."""
     passed = failed = 0
     for line in SUMMARY.findall(COLOR.sub("", text)):
@@ -119,8 +120,8 @@ def counted(text: str, ok: bool, seconds: float) -> Outcome:
             else:
                 failed += int(number)
     if ok:
-        return Outcome(max(passed, 1), failed, seconds)
-    return Outcome(passed, max(failed, 1), seconds)
+        return Outcome(max(passed, 1), failed)
+    return Outcome(passed, max(failed, 1))
 
 
 def run(step: Step) -> Outcome:
@@ -130,11 +131,18 @@ def run(step: Step) -> Outcome:
         status = subprocess.run(step.command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
     seconds = time.monotonic() - start
     text = log.read_text(encoding="utf-8", errors="replace")
-    if status:
-        print(f" failed ({seconds:.1f} s, exit status {status})\n{text}", flush=True)
-    else:
-        print(f" ok ({seconds:.1f} s)", flush=True)
-    return counted(text, status == 0, seconds)
+    told = f"failed ({seconds:.1f} s, exit status {status})\n{text}" if status else f"ok ({seconds:.1f} s)"
+    print(f"{step.name} {told}", flush=True)
+    return counted(text, status == 0)
+
+
+def run_all(steps: list[Step]) -> dict[str, Outcome]:
+    """Every outcome by name: first the steps that bear company, as many at once as there are processors."""
+    together = [step for step in steps if not step.alone]
+    alone = [step for step in steps if step.alone]
+    with ThreadPoolExecutor(os.cpu_count()) as lanes:
+        outcomes = dict(zip((step.name for step in together), lanes.map(run, together), strict=True))
+    return outcomes | {step.name: run(step) for step in alone}
 
 
 def chosen(names: list[str]) -> list[Step]:
@@ -150,14 +158,11 @@ def main(names: list[str]) -> int:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    steps = chosen(names)
-    results = {}
-    for number, step in enumerate(steps, 1):
-        print(f"[{number}/{len(steps)}] {step.name} ...", end="", flush=True)
-        results[step.name] = run(step)
+    start = time.monotonic()
+    results = run_all(chosen(names))
     passed = sum(result.passed for result in results.values())
     failed = sum(result.failed for result in results.values())
-    print(f"\n{sum(result.seconds for result in results.values()):.0f} s; output in tests/output/")
+    print(f"\n{time.monotonic() - start:.0f} s; output in tests/output/")
     for name in (name for name, result in results.items() if result.failed):
         print(f"failed: {name}")
     print(f"{passed} passed, {failed} failed")

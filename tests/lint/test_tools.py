@@ -28,7 +28,7 @@ from tools import build, fetch_collections, role_docs, test
     ],
 )
 def test_what_a_step_counts(text: str, ok: bool, passed: int, failed: int) -> None:
-    assert test.counted(text, ok, 1.0) == test.Outcome(passed, failed, 1.0)
+    assert test.counted(text, ok) == test.Outcome(passed, failed)
 
 
 def test_a_failed_step_fails_the_run_and_the_others_still_run(
@@ -47,6 +47,19 @@ def test_a_failed_step_fails_the_run_and_the_others_still_run(
     steps.pop(0)
     assert test.main(["lint"]) == 0
     assert capsys.readouterr().out.endswith("3 passed, 0 failed\n")
+
+
+def test_what_measures_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    script = (
+        "import sys, time; log = open(sys.argv[1], 'a', 1); print(0, file=log); time.sleep(0.3); print(1, file=log)"
+    )
+    command = [sys.executable, "-c", script, str(log)]
+    monkeypatch.setattr(test, "OUTPUT", tmp_path)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    measures = [test.Step(name, command, alone=True) for name in ("c", "d")]
+    assert list(test.run_all([*measures, test.Step("a", command), test.Step("b", command)])) == ["a", "b", "c", "d"]
+    assert log.read_text().split() == ["0", "0", "1", "1", "0", "1", "0", "1"]
 
 
 def test_an_unknown_step_is_refused() -> None:
