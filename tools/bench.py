@@ -1,4 +1,4 @@
-"""The figures of the README: a zone from a clean clone, a second run, and how long a fault is felt.
+"""The figures of the README: a cloud from a clean clone, a second run, what users feel of faults and of changes.
 
     python tools/bench.py [ROUNDS]
 
@@ -19,7 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COLOR = re.compile(r"\x1b\[[\d;]*m")
-FIGURE = re.compile(r"[a-z][^│\n]*\b(?:back after|writes acknowledged).*")
+FIGURE = re.compile(r"[a-z][^│\n]*\b(?:back after|writes acknowledged|requests, ).*")
+# `default` leaves the snapshot from which the others start.
+SCENARIOS = ("default", "faults", "grow")
 
 
 def timed(command: list[str], cwd: Path, environment: dict[str, str]) -> float:
@@ -57,13 +59,14 @@ def main(rounds: int) -> int:
     print(line("make lab, clean clone", list(first)), flush=True)
     print(line("make lab, everything there", list(again)), flush=True)
     wide = {**os.environ, "COLUMNS": "200"}  # molecule breaks lines where its terminal ends
-    # `default` leaves the snapshot from which the faults start.
-    steps = [sys.executable, "tools/test.py", "molecule-default", "molecule-faults"]
-    print(f"{'the scenarios default and faults':<42} {timed(steps, ROOT, wide):6.0f} s")
-    figures = FIGURE.findall(COLOR.sub("", (ROOT / "tests/output/molecule-faults.log").read_text(encoding="utf-8")))
-    if not figures:
-        sys.exit("tests/output/molecule-faults.log holds no figure: see there why the scenario printed none.")
-    print("\n".join(figures))
+    steps = [sys.executable, "tools/test.py", *(f"molecule-{name}" for name in SCENARIOS)]
+    print(f"{'the scenarios ' + ', '.join(SCENARIOS):<42} {timed(steps, ROOT, wide):6.0f} s")
+    for name in SCENARIOS[1:]:
+        log = ROOT / f"tests/output/molecule-{name}.log"
+        figures = FIGURE.findall(COLOR.sub("", log.read_text(encoding="utf-8")))
+        if not figures:
+            sys.exit(f"{log} holds no figure: see there why the scenario printed none.")
+        print("\n".join(figures))
     return 0
 
 
