@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import socket
 import ssl
 import time
@@ -43,6 +44,15 @@ class NotAnsweredError(OSError):
     """Sent, and no whole answer."""
 
 
+def must_be_next_door(host: str) -> None:
+    """Refuse an address that no link of this machine leads to: without its bridge, packets for a lab would leave."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, 9))  # sends nothing: the kernel only chooses the way
+        own = probe.getsockname()[0]
+    if ipaddress.ip_address(socket.gethostbyname(host)) not in ipaddress.ip_network(f"{own}/24", strict=False):
+        raise NotReachedError(f"no link of this machine leads to {host}: the lab is gone")
+
+
 class _Connection(http.client.HTTPConnection):
     """One connection under one deadline; with a CA it is TLS, and the server has to prove its name by it."""
 
@@ -67,6 +77,7 @@ def request(
     connection = _Connection(parts, timeout, ca or None)
     try:
         try:
+            must_be_next_door(connection.host)
             connection.connect()
         except OSError as error:
             raise NotReachedError(f"not reached: {error}") from error

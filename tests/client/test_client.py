@@ -108,6 +108,12 @@ def test_a_dead_server_is_failed() -> None:
     assert all("not reached" in entry.reason for entry in writes)
 
 
+def test_an_address_that_no_link_leads_to_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab that is gone, with its bridge, while the client goes on: nothing leaves this machine."""
+    monkeypatch.setattr("http.client.HTTPConnection.connect", lambda self: pytest.fail(f"{self.host} was asked"))
+    assert call("http://198.51.100.10:2633/RPC2", "system.listMethods", (), 1).outcome == "failed"
+
+
 def test_an_answer_cut_short_is_unknown() -> None:
     """The connection ends without an answer: the write may be there."""
     with serve(lambda *_: None) as endpoint:
