@@ -74,7 +74,7 @@ def contract() -> Iterator[Step]:
 
 
 # Minutes each: for make test-all.
-SLOW = {"compact", "grow"}
+SLOW = {"built", "compact", "grow"}
 
 
 def scenarios(names: Iterable[str]) -> Iterator[Step]:
