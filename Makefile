@@ -53,7 +53,7 @@ build: tools ## the collection as a tarball, installed and syntax-checked in a s
 	@python tools/build.py
 
 .PHONY: test-all
-test-all: test ## make test, then the slower scenarios and ansible-test sanity
+test-all: test ## make test, then the whole contract, the slower scenarios and ansible-test sanity
 	@python tools/test.py slow
 	@$(MAKE) sanity
 

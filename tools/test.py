@@ -62,7 +62,7 @@ def unit() -> Iterator[Step]:
 
 
 def standin() -> Iterator[Step]:
-    yield Step("standin", pytest("lab/standin"), alone=True)
+    yield Step("standin", pytest("lab/standin"))
 
 
 def lab() -> Iterator[Step]:
@@ -70,7 +70,7 @@ def lab() -> Iterator[Step]:
 
 
 def contract() -> Iterator[Step]:
-    yield Step("contract", python("-m", "tests.contract"), alone=True)
+    yield Step("contract", python("-m", "tests.contract", "--quick"), alone=True)
 
 
 # Minutes each: for make test-all.
@@ -92,6 +92,7 @@ def molecule() -> Iterator[Step]:
 
 
 def slow() -> Iterator[Step]:
+    yield Step("contract-whole", python("-m", "tests.contract"), alone=True)
     yield from scenarios(every_scenario() & SLOW)
 
 

@@ -121,6 +121,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--inventory", type=Path, default=INVENTORY)
     parser.add_argument("--only", type=int, metavar="N", help="stop after N situations; the result is red")
     parser.add_argument("--web", action="store_true", help="the web services alone; the result is red")
+    parser.add_argument("--quick", action="store_true", help="without the half minutes until a cache is asked again")
     parser.add_argument("--keep", action="store_true", help="take the machines as they are, and leave them")
     chosen = parser.parse_args(arguments)
     started = time.monotonic()
@@ -162,7 +163,7 @@ def main(arguments: Sequence[str]) -> int:
                     break
             good = report(recordings, runner.differences) and report_sent(runner.sent, deviations)
             if chosen.only is None:
-                good = http_situations.run(zone, of(http_situations.PACKAGES, files), say) and good
+                good = http_situations.run(zone, of(http_situations.PACKAGES, files), say, chosen.quick) and good
         finally:
             if not chosen.keep:
                 hosts.destroy(lab.name)
