@@ -10,6 +10,7 @@ import pytest
 from testinfra.host import Host
 
 from lab.hosts.plan import Lab
+from plugins.module_utils import timing
 from tests.drift.machine import started_after_write
 from tests.zone import ask, database
 from tests.zone.raft import leader
@@ -18,8 +19,6 @@ RAFT = {
     "LIMIT_PURGE": "one_limit_purge",
     "LOG_RETENTION": "one_log_retention",
     "LOG_PURGE_TIMEOUT": "one_log_purge_timeout",
-    "BROADCAST_TIMEOUT_MS": "one_broadcast_timeout_ms",
-    "XMLRPC_TIMEOUT_MS": "one_xmlrpc_timeout_ms",
 }
 
 
@@ -39,8 +38,12 @@ def raft_block(text: str) -> dict[str, int]:
 
 def wanted(variables: Mapping[str, Any], rank: int) -> dict[str, int]:
     """Compute the RAFT block that the inventory asks for on the front-end of this rank."""
-    timer = variables["one_election_timeout_ms"] + rank * variables["one_election_timeout_step_ms"]
-    return {**{key: variables[variable] for key, variable in RAFT.items()}, "ELECTION_TIMEOUT_MS": timer}
+    given = timing.timers(variables["one_timing"], rank, {key: variables[f"one_{key}"] for key in timing.OWN})
+    timers = ("election_timeout_ms", "broadcast_timeout_ms", "xmlrpc_timeout_ms")
+    return {
+        **{key: variables[variable] for key, variable in RAFT.items()},
+        **{name.upper(): given[name] for name in timers},
+    }
 
 
 def test_the_zone_is_whole(endpoints: Mapping[str, str], session: str) -> None:

@@ -14,6 +14,7 @@ from testinfra.host import Host as Machine
 
 from lab.hosts.arp import holders
 from lab.hosts.plan import Lab
+from plugins.module_utils import timing
 from tests.client import rpc, trial
 from tests.client.calls import Call
 from tests.client.judge import Fault, judge_ledger, judge_service, judge_sessions, turns
@@ -195,7 +196,8 @@ def limit(name: str, kind: str, variables: Mapping[str, Any]) -> float:
     if name in AT_BALANCER:
         return BALANCER_LIMIT
     if kind == "write" and name in (LEADER, LEADER_ONED):
-        return 3 * float(variables["one_election_timeout_ms"]) / 1000
+        own = {key: variables[f"one_{key}"] for key in timing.OWN}
+        return 3 * timing.timers(variables["one_timing"], 0, own)["election_timeout_ms"] / 1000
     return BEHIND_LIMIT
 
 

@@ -10,11 +10,14 @@ from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..ports import PORTS, machines
+from ..timing import given, whole
 from .addresses import address_faults
 from .certificate import Files, certificate_faults
 from .cloud import Cloud, advice, cloud_faults, group_faults
 from .fault import SECRETS, Broken, Fault, shown
 from .machines import SYSTEMS
+from .timers import VARIABLES as TIMERS
+from .timers import timer_advice, timer_faults
 
 GROUP = "frontends"
 # What all machines must have alike; a difference between two is a fault.
@@ -33,10 +36,7 @@ CLOUD_WIDE = (
     "one_db_connections",
     "one_rpc_connections",
     "one_timing",
-    "one_election_timeout_ms",
-    "one_election_timeout_step_ms",
-    "one_broadcast_timeout_ms",
-    "one_xmlrpc_timeout_ms",
+    *TIMERS,
     "one_log_retention",
     "one_limit_purge",
     "one_log_purge_timeout",
@@ -69,10 +69,7 @@ NUMBERS = (
     "one_rpc_port",
     "one_db_connections",
     "one_rpc_connections",
-    "one_election_timeout_ms",
-    "one_election_timeout_step_ms",
-    "one_broadcast_timeout_ms",
-    "one_xmlrpc_timeout_ms",
+    *TIMERS,
     "one_log_retention",
     "one_limit_purge",
     "one_log_purge_timeout",
@@ -132,7 +129,7 @@ def inventory_faults(
     faults += _release_faults(cloud.values)
     faults += _secret_faults(cloud)
     faults += _number_faults(cloud.values)
-    faults += _timer_faults(cloud.values)
+    faults += timer_faults(cloud)
     faults += _text_faults(cloud.values)
     faults += address_faults(cloud, everyone)
     faults += cloud_faults(cloud)
@@ -142,7 +139,8 @@ def inventory_faults(
 
 def inventory_advice(groups: Mapping[str, Sequence[str]], hosts: Mapping[str, Mapping[str, Any]]) -> List[str]:
     """What works and is weaker than it could be, as sentences."""
-    return advice(cloud_of(groups, hosts)[0])
+    cloud = cloud_of(groups, hosts)[0]
+    return [*advice(cloud), *timer_advice(cloud)]
 
 
 def _common(variable: str, names: Sequence[str], hosts: Mapping[str, Mapping[str, Any]]) -> Tuple[Any, List[Fault]]:
@@ -330,48 +328,17 @@ def _unfit(value: str) -> str:
     return ""
 
 
-def _whole(value: Any) -> Optional[int]:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value.strip()):
-        return int(value)
-    return None
-
-
 def _number_faults(values: Mapping[str, Any]) -> List[Fault]:
     faults = []
     for variable in NUMBERS:
-        if variable not in values:
+        if variable not in values or (variable in TIMERS and not given(values[variable])):
             continue
-        number = _whole(values[variable])
+        number = whole(values[variable])
         if number is None or number <= 0:
             fix = "write a whole number above 0"
             faults.append(Fault(variable, shown("", values[variable]), None, "it is no positive whole number", fix))
         elif variable.endswith("_port") and number > 65535:
             faults.append(Fault(variable, str(number), None, "it is no port", "write a number from 1 to 65535"))
-    return faults
-
-
-def _timer_faults(values: Mapping[str, Any]) -> List[Fault]:
-    faults = []
-    election, step, broadcast, call = (
-        _whole(values.get(f"one_{name}_ms"))
-        for name in ("election_timeout", "election_timeout_step", "broadcast_timeout", "xmlrpc_timeout")
-    )
-    if step is not None and call is not None and call > 0 and 0 < step < call + 300:
-        problem = f"timers less than one_xmlrpc_timeout_ms + 300 ms ({call + 300}) apart collide in elections"
-        faults.append(
-            Fault("one_election_timeout_step_ms", str(step), None, problem, f"raise it to {call + 300} or more")
-        )
-    if election is not None and broadcast is not None and broadcast > 0 and 0 < election < 4 * broadcast:
-        problem = (
-            f"a follower would give up a living leader: it is below 4 x one_broadcast_timeout_ms ({4 * broadcast})"
-        )
-        faults.append(
-            Fault("one_election_timeout_ms", str(election), None, problem, f"raise it to {4 * broadcast} or more")
-        )
     return faults
 
 
