@@ -16,6 +16,9 @@ description:
   - Asks all servers of the zone at once, under one timeout, and judges what they answer (who leads, by highest term
     and majority;
     quorum; every server's state, term and index) with a sentence and a next step for each problem.
+  - Where the first look is not clean, those that answered are asked once more a moment later, so that a passing
+    election is told from a lasting one, and a log that stands still from one that catches up. The silent are not asked
+    again.
   - With O(wait) it looks again until the zone is as O(until) says, and fails with the verdict when it does not become
     so in time.
     Without O(wait) it looks once and only reports, whatever the verdict is.
@@ -62,6 +65,15 @@ options:
       - Records that a follower may be behind the leader before it is called lagging. What is in flight is no lag.
     type: int
     default: 100
+  agent_port:
+    description:
+      - Port of the health agents of the servers (role C(health_agent)). They are asked beside oned, under the same
+        timeout, for what only a machine itself knows (its database, its disk, its credentials, records of the log that
+        were skipped).
+      - An agent that does not answer while others do is a problem; when none does, nothing is concluded.
+      - With V(0) no agent is asked.
+    type: int
+    default: 0
 seealso:
   - module: nebula.ha.zone_info
 """
@@ -182,10 +194,11 @@ problems:
   contains:
     code:
       description: >-
-        One of no_zone, zone_disabled, no_quorum, no_leader, two_leaders, solo_with_others, duplicate_server_id,
-        wrong_server_id,
-        duplicate_entry, server_unreachable, credentials_refused, candidate, lagging, version_differs, server_missing,
-        endpoint_unknown, single, even_servers.
+        One of no_zone, zone_disabled, no_quorum, no_leader, leader_unable, two_leaders, diverged,
+        unfinished_bootstrap, solo_with_others, record_skipped, duplicate_server_id, wrong_server_id, duplicate_entry,
+        database_dead, disk_full, server_unreachable, credentials_refused, credentials_differ, candidate,
+        out_of_window, lagging, no_document, version_differs, server_missing, endpoint_unknown, agent_silent, single,
+        even_servers.
       type: str
     severity:
       description: fatal (no service), warning (degraded) or advice.
@@ -216,7 +229,7 @@ history:
 """
 
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebula.ha.plugins.module_utils.connection import (
@@ -226,8 +239,15 @@ from ansible_collections.nebula.ha.plugins.module_utils.connection import (
     first_endpoint,
     parameter_fault,
 )
-from ansible_collections.nebula.ha.plugins.module_utils.zone.client import CredentialsError, read_session, survey
+from ansible_collections.nebula.ha.plugins.module_utils.zone.client import (
+    CredentialsError,
+    Look,
+    look,
+    look_again,
+    read_session,
+)
 from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import Verdict, judge
+from ansible_collections.nebula.ha.plugins.module_utils.zone.model import Answer
 
 # Between two looks: each costs every server three answers and as many lines in its log.
 PAUSE = 0.5
@@ -257,6 +277,11 @@ def watch(
         pause(min(PAUSE, max(seconds - passed, 0.01)))
 
 
+def clean(verdict: Verdict) -> bool:
+    """Whether a second look has nothing to find: all is well, and nobody is behind."""
+    return verdict.healthy and not any(server.lag for server in verdict.servers)
+
+
 def explain(verdict: Verdict) -> str:
     """The problems of a verdict with what to do about each."""
     return " ".join(f"[{item.code}] {item.sentence} {item.next_step.rstrip('.')}." for item in verdict.problems)
@@ -271,11 +296,14 @@ def main() -> None:
             "wait": {"type": "float", "default": 0},
             "until": {"type": "str", "choices": ["healthy", "leader"], "default": "healthy"},
             "max_lag": {"type": "int", "default": 100},
+            "agent_port": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     params: Dict[str, Any] = module.params
     fault = parameter_fault(params)
+    if not 0 <= params["agent_port"] < 65536:
+        fault = f"agent_port is {params['agent_port']}: give a number from 1 to 65535, or 0 to ask no agent."
     if fault:
         module.fail_json(msg=fault)
     servers = expected_from(params)
@@ -290,14 +318,28 @@ def main() -> None:
         module.warn(f"{error}.")
         module.exit_json(changed=False, waited=0.0, history=[], **judge([], servers).as_dict())
 
-    def look() -> Verdict:
-        answers = survey(endpoints, session, params["timeout"], params["zone_id"])
-        return judge(answers, servers, params["max_lag"])
+    looks: List[Look] = []
+
+    def judged(found: Look, earlier: Sequence[Answer]) -> Verdict:
+        return judge(found.answers, servers, params["max_lag"], earlier, found.machines)
+
+    def glance() -> Verdict:
+        found = look(endpoints, session, params["timeout"], params["zone_id"], params["agent_port"])
+        verdict = judged(found, looks[-1].answers if looks else ())
+        looks.append(found)
+        if wait > 0 or clean(verdict):
+            # While it waits, each look is the second one of the look before.
+            return verdict
+        found = look_again(found, session, params["timeout"], params["zone_id"])
+        return judged(found, found.earlier)
 
     def enough(verdict: Verdict) -> bool:
-        return verdict.healthy if params["until"] == "healthy" else verdict.serving
+        if params["until"] == "leader":
+            return verdict.serving
+        # One that has just begun to ask for votes is no fault yet, and nothing to stop waiting at.
+        return verdict.healthy and all(server.state != "candidate" for server in verdict.servers)
 
-    verdict, waited, history = watch(look, enough, wait)
+    verdict, waited, history = watch(glance, enough, wait)
     result = dict(verdict.as_dict(), changed=False, waited=round(waited, 1), history=history)
     if wait > 0 and not enough(verdict):
         wanted = "is not healthy" if params["until"] == "healthy" else "has no leader"

@@ -85,6 +85,7 @@ DEAD = {
 UNREACHABLE = frozenset({"machine_unreachable"})
 CONSEQUENCES: dict[str, frozenset[str]] = {
     "server_unreachable": UNREACHABLE,
+    "agent_silent": UNREACHABLE,
     "node_error": UNREACHABLE,
     "node_unmonitored": UNREACHABLE,
     "node_missing": UNREACHABLE,

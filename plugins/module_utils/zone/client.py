@@ -1,7 +1,7 @@
 # Copyright: Nebula HA contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions to oned over XML-RPC: the only input and output of this package.
+"""Questions to oned over XML-RPC, and to health agents over HTTP: the only input and output of this package.
 
 A call is made once and never repeated behind the caller's back: a request that got no answer may have been applied.
 """
@@ -19,17 +19,19 @@ import time
 import xml.parsers.expat
 import xmlrpc.client
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .model import (
+    AgentStatus,
     Answer,
     Datastore,
     DocumentError,
     Failure,
     FailureKind,
     Host,
+    MachineFacts,
     RaftStatus,
     Zone,
     endpoint_key,
@@ -37,6 +39,7 @@ from .model import (
     parse_datastores,
     parse_hosts,
     parse_raft,
+    parse_status,
     parse_zone,
     template_text,
 )
@@ -49,6 +52,13 @@ ENABLE, DISABLE, OFFLINE = 0, 1, 2
 
 # Endpoints that only the zone's document names are asked later than the first ones: what they get at least.
 LATE_GRACE = 1.0
+# Between two samples of one server, and what the second may take: those asked again have just answered.
+SAMPLE_GAP = 0.8
+SAMPLE_TIMEOUT = 0.9
+
+# What an agent found out longer ago than this says nothing about now.
+AGENT_MAX_AGE = 10.0
+AGENT_MAX_BYTES = 2**20
 
 
 class Errno(enum.IntEnum):
@@ -267,6 +277,20 @@ class _Question:
     """One endpoint being asked; its thread alone replaces `answer`, whoever waits only reads it."""
 
     answer: Answer
+    agent: AgentStatus | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What all servers answered, and what machines know of themselves, by endpoint, where their agent answered.
+
+    `earlier` is what those answered at first that were asked twice.
+    """
+
+    answers: tuple[Answer, ...]
+    machines: Mapping[str, MachineFacts] = field(default_factory=dict)
+    earlier: tuple[Answer, ...] = ()
+    started: float = 0.0
 
 
 def ask(endpoint: str, session: str, timeout: float, zone_id: int = 0) -> Answer:
@@ -304,53 +328,147 @@ def _silent(timeout: float) -> Failure:
     return Failure(FailureKind.TIMEOUT, f"no answer within {timeout:.3g} s")
 
 
+class _Asking:
+    """Questions under way, each in a thread of its own."""
+
+    def __init__(self, session: str, timeout: float, zone_id: int, agent_port: int) -> None:
+        self.start = time.monotonic()
+        self.deadline = self.start + timeout
+        self.session = session
+        self.timeout = timeout
+        self.zone_id = zone_id
+        self.agent_port = agent_port
+        self.asked = 0
+        self.events: queue.Queue[_Question] = queue.Queue()
+        self.questions: dict[tuple[str, str, int, str], _Question] = {}
+
+    def put(self, endpoints: Iterable[str]) -> None:
+        """Ask the endpoints that were not asked yet."""
+        for endpoint in endpoints:
+            key = endpoint_key(endpoint)
+            if key in self.questions:
+                continue
+            question = self.questions[key] = _Question(Answer(endpoint))
+            self._run(question, self._ask_oned)
+            if self.agent_port:
+                self._run(question, self._ask_agent)
+
+    def _run(self, question: _Question, work: Callable[[_Question], None]) -> None:
+        def run() -> None:
+            try:
+                work(question)
+            finally:
+                self.events.put(question)
+
+        self.asked += 1
+        threading.Thread(target=run, name=f"ask {question.answer.endpoint}", daemon=True).start()
+
+    def _ask_oned(self, question: _Question) -> None:
+        _ask(question, self.session, self.deadline, self.timeout, self.zone_id)
+
+    def _ask_agent(self, question: _Question) -> None:
+        host = endpoint_key(question.answer.endpoint)[1]
+        question.agent = ask_agent(host, self.agent_port, self.deadline - time.monotonic())
+
+    def hear(self, follow: bool) -> None:
+        """Wait for all, until the deadline; `follow` asks those, too, that a zone document names."""
+        heard = 0
+        while heard < self.asked:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                return
+            try:
+                question = self.events.get(timeout=left)
+            except queue.Empty:
+                return
+            heard += 1
+            if follow and question.answer.zone is not None:
+                self._follow([server.endpoint for server in question.answer.zone.servers])
+
+    def _follow(self, named: list[str]) -> None:
+        if any(endpoint_key(endpoint) not in self.questions for endpoint in named):
+            late = min(time.monotonic(), self.start + self.timeout) + LATE_GRACE
+            self.deadline = max(self.deadline, late)
+        self.put(named)
+
+    def found(self) -> Look:
+        answers = []
+        machines = {}
+        for question in self.questions.values():
+            answer, agent = question.answer, question.agent
+            if answer.raft is None and answer.failure is None:
+                failure = _silent(self.timeout)
+                answer = replace(answer, failure=failure, seconds=time.monotonic() - self.start)
+            answers.append(answer)
+            if agent is not None:
+                machines[answer.endpoint] = agent.machine
+        return Look(tuple(answers), machines, (), self.start)
+
+
+def ask_agent(host: str, port: int, timeout: float) -> AgentStatus | None:
+    """What the health agent of a host knows of its machine; none if it does not answer, or only of the past."""
+    if not host:
+        return None
+    connection = http.client.HTTPConnection(host, port, timeout=max(timeout, 0.001))
+    try:
+        connection.request("GET", "/status")
+        response = connection.getresponse()
+        text = response.read(AGENT_MAX_BYTES).decode("utf-8")
+        status = parse_status(text) if response.status == http.client.OK else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return None if status is None or status.age > AGENT_MAX_AGE else status
+
+
 def survey(endpoints: Iterable[str], session: str, timeout: float, zone_id: int = 0) -> list[Answer]:
-    """Ask all endpoints, and those that their zone documents name, at once and under one timeout.
+    """Ask all endpoints, and those that their zone documents name: see `look`."""
+    return list(look(endpoints, session, timeout, zone_id).answers)
+
+
+def look(
+    endpoints: Iterable[str],
+    session: str,
+    timeout: float,
+    zone_id: int = 0,
+    agent_port: int = 0,
+    follow: bool = True,
+) -> Look:
+    """Ask all endpoints, and those that their zone documents name (`follow`), at once and under one timeout.
+
+    With an `agent_port` the health agents of the same hosts are asked beside, within the same time.
 
     Takes `timeout` seconds at most, and LATE_GRACE more when a document came so late that the servers it names would
     have had no time to answer. Nobody is asked twice. Threads that still wait for the silent are left behind: they
     hold a socket with its own timeout and end by themselves.
     """
-    start = time.monotonic()
-    deadline = start + timeout
-    events: queue.Queue[_Question] = queue.Queue()
-    questions: dict[tuple[str, str, int, str], _Question] = {}
+    asking = _Asking(session, timeout, zone_id, agent_port)
+    asking.put(endpoints)
+    asking.hear(follow)
+    return asking.found()
 
-    def put(endpoint: str) -> None:
-        key = endpoint_key(endpoint)
-        if key in questions:
-            return
-        question = questions[key] = _Question(Answer(endpoint))
 
-        def work() -> None:
-            try:
-                _ask(question, session, deadline, timeout, zone_id)
-            finally:
-                events.put(question)
+def look_again(first: Look, session: str, timeout: float, zone_id: int = 0) -> Look:
+    """A second sample of those that answered, SAMPLE_GAP after the first; the silent are not asked again.
 
-        threading.Thread(target=work, name=f"ask {endpoint}", daemon=True).start()
-
-    for endpoint in endpoints:
-        put(endpoint)
-    heard = 0
-    while heard < len(questions):
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        try:
-            question = events.get(timeout=left)
-        except queue.Empty:
-            break
-        heard += 1
-        named = [] if question.answer.zone is None else [item.endpoint for item in question.answer.zone.servers]
-        if any(endpoint_key(endpoint) not in questions for endpoint in named):
-            deadline = max(deadline, min(time.monotonic(), start + timeout) + LATE_GRACE)
-        for endpoint in named:
-            put(endpoint)
-    answers = []
-    for question in questions.values():
-        answer = question.answer
-        if answer.raft is None and answer.failure is None:
-            answer = replace(answer, failure=_silent(timeout), seconds=time.monotonic() - start)
-        answers.append(answer)
-    return answers
+    Whoever is too slow this time keeps its first answer, and counts as asked once.
+    """
+    spoke = {endpoint_key(answer.endpoint): answer for answer in first.answers if answer.raft is not None}
+    if not spoke:
+        return first
+    slowest = max(answer.seconds or 0.0 for answer in spoke.values())
+    time.sleep(max(first.started + slowest + SAMPLE_GAP - time.monotonic(), 0.0))
+    names = [answer.endpoint for answer in spoke.values()]
+    found = look(names, session, min(timeout, SAMPLE_TIMEOUT), zone_id, follow=False)
+    anew = {
+        endpoint_key(answer.endpoint): answer
+        for answer in found.answers
+        if answer.failure is None or answer.failure.kind is not FailureKind.TIMEOUT
+    }
+    return Look(
+        tuple(anew.get(endpoint_key(answer.endpoint), answer) for answer in first.answers),
+        first.machines,
+        tuple(answer for key, answer in spoke.items() if key in anew),
+        first.started,
+    )

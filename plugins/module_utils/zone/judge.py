@@ -4,30 +4,43 @@
 """The judgement of a zone's health. Pure: what the servers answered in, a verdict out.
 
 Who leads: the server in state LEADER that a majority of the zone's servers, itself included, follows in its own term.
-A leader that was cut off keeps its state, so its word alone counts for nothing.
+A leader that was cut off keeps its state, so its word alone counts for nothing. For one election timeout after a cut
+its followers still count as such in every answer: what is judged is a zone that had that time.
+
+What answers alone cannot show is left to a second look (`earlier`) and to what the machines know (`machines`); where
+these are not given nothing is concluded from them.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .model import (
     Answer,
+    DatabaseState,
     ExpectedServer,
     Failure,
     FailureKind,
+    MachineFacts,
     RaftStatus,
     ServerState,
     Zone,
     ZoneServer,
     endpoint_key,
 )
+from .problems import CODES, Problem, Severity, in_order, problem
+
+__all__ = ("CODES", "DEFAULT_MAX_LAG", "Health", "Problem", "ServerHealth", "Severity", "Verdict", "authority", "judge")
 
 # Records that a follower may be behind in one look: what is in flight is no lag.
 DEFAULT_MAX_LAG = 100
+# Indexes of skipped records that a sentence names.
+NAMED_RECORDS = 5
+
+Key = tuple[str, str, int, str]
 
 
 class Health(str, enum.Enum):
@@ -36,62 +49,6 @@ class Health(str, enum.Enum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     NO_SERVICE = "no_service"
-
-
-class Severity(str, enum.Enum):
-    """What a problem does to the verdict."""
-
-    FATAL = "fatal"
-    WARNING = "warning"
-    ADVICE = "advice"
-
-
-# Every code, and how much it weighs. The order is the order of a report.
-CODES: dict[str, Severity] = {
-    "no_zone": Severity.FATAL,
-    "zone_disabled": Severity.FATAL,
-    "no_quorum": Severity.FATAL,
-    "no_leader": Severity.FATAL,
-    "two_leaders": Severity.WARNING,
-    "solo_with_others": Severity.WARNING,
-    "duplicate_server_id": Severity.WARNING,
-    "wrong_server_id": Severity.WARNING,
-    "duplicate_entry": Severity.WARNING,
-    "server_unreachable": Severity.WARNING,
-    "credentials_refused": Severity.WARNING,
-    "candidate": Severity.WARNING,
-    "lagging": Severity.WARNING,
-    "version_differs": Severity.WARNING,
-    "server_missing": Severity.WARNING,
-    "endpoint_unknown": Severity.WARNING,
-    "single": Severity.WARNING,
-    "even_servers": Severity.ADVICE,
-}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something to mend: a stable code, the server it is about, a sentence, and what to do next."""
-
-    code: str
-    server: str | None
-    sentence: str
-    next_step: str
-
-    @property
-    def severity(self) -> Severity:
-        """What it does to the verdict."""
-        return CODES[self.code]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "code": self.code,
-            "severity": self.severity.value,
-            "server": self.server,
-            "sentence": self.sentence,
-            "next_step": self.next_step,
-        }
 
 
 @dataclass(frozen=True)
@@ -180,15 +137,18 @@ class Verdict:
 
 
 def authority(answers: Sequence[Answer]) -> Answer | None:
-    """The answer whose zone document counts: the newest leader's, else that of the longest log, else the first."""
+    """The answer whose zone document counts: the newest leader's, else that of the longest log, else the first.
+
+    A machine that was only installed has a zone without servers, which counts for nothing beside another.
+    """
     best: Answer | None = None
-    best_rank: tuple[bool, int, int] = (False, 0, 0)
+    best_rank: tuple[bool, int, int, bool] = (False, 0, 0, False)
     for answer in answers:
         if answer.zone is None or answer.raft is None:
             continue
         raft = answer.raft
         leads = raft.state is ServerState.LEADER
-        rank = (leads, raft.term if leads else raft.log_term, raft.log_index)
+        rank = (leads, raft.term if leads else raft.log_term, raft.log_index, bool(answer.zone.servers))
         if best is None or rank > best_rank:
             best, best_rank = answer, rank
     return best
@@ -198,12 +158,21 @@ def judge(
     answers: Sequence[Answer],
     expected: Sequence[ExpectedServer] = (),
     max_lag: int = DEFAULT_MAX_LAG,
+    earlier: Sequence[Answer] = (),
+    machines: Mapping[str, MachineFacts] | None = None,
 ) -> Verdict:
-    """The verdict over what each endpoint answered, against the servers that the inventory expects (if it says)."""
+    """The verdict over what each endpoint answered, against the servers that the inventory expects (if it says).
+
+    `earlier`: what the same endpoints answered a second or more before (those that were asked twice); without it a
+    candidate is reported at first sight, and no index can be seen to stand still.
+    `machines`: what machines know of themselves, by endpoint, from the agents that answered; empty when none was asked
+    or none is there yet.
+    """
+    facts = {endpoint_key(endpoint): found for endpoint, found in (machines or {}).items()}
     source = authority(answers)
     if source is None or source.zone is None:
-        return _no_zone(answers, expected)
-    return _Judgement(source, source.zone, answers, expected, max_lag).verdict()
+        return _no_zone(answers, expected, facts)
+    return _Judgement(source, source.zone, answers, expected, max_lag, earlier, facts).verdict()
 
 
 @dataclass(frozen=True)
@@ -212,6 +181,16 @@ class _Member:
 
     server: ZoneServer
     answer: Answer
+    before: RaftStatus | None
+    machine: MachineFacts | None
+
+    @property
+    def name(self) -> str:
+        return self.server.name
+
+    @property
+    def key(self) -> Key:
+        return endpoint_key(self.server.endpoint)
 
     @property
     def raft(self) -> RaftStatus | None:
@@ -225,6 +204,46 @@ class _Member:
     def term(self) -> int:
         return -1 if self.answer.raft is None else self.answer.raft.term
 
+    @property
+    def index(self) -> int | None:
+        """Its last record, as its oned or else its machine says."""
+        if self.answer.raft is not None:
+            return self.answer.raft.log_index
+        return None if self.machine is None or self.machine.log is None else self.machine.log.newest
+
+    @property
+    def writable(self) -> bool:
+        """Whether its database takes writes, as far as is known."""
+        return self.machine is None or self.machine.writable
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it is known to hold records of the zone's log, or to write for itself."""
+        if self.machine is not None and self.machine.log is not None and self.machine.log.newest > 0:
+            return True
+        raft = self.answer.raft
+        if raft is None:
+            return False
+        if raft.state is ServerState.SOLO:
+            # Raft's term and commit outlive the time as a member.
+            return raft.term > 0 or raft.commit > 0
+        return raft.state is ServerState.LEADER or raft.log_index > 0
+
+    @property
+    def copies_the_zone(self) -> bool:
+        """Whether it runs solo with a document that lists others."""
+        document = self.answer.zone
+        return self.state is ServerState.SOLO and document is not None and len(document.servers) > 1
+
+    @property
+    def known_empty(self) -> bool:
+        """Whether it shows that it holds no record; where no oned was started yet, none listens."""
+        if self.recorded:
+            return False
+        failure = self.answer.failure
+        known = self.machine is not None and self.machine.log is not None
+        return self.answer.raft is not None or known or (failure is not None and failure.kind is FailureKind.REFUSED)
+
 
 class _Judgement:
     def __init__(
@@ -234,17 +253,21 @@ class _Judgement:
         answers: Sequence[Answer],
         expected: Sequence[ExpectedServer],
         max_lag: int,
+        earlier: Sequence[Answer],
+        machines: Mapping[Key, MachineFacts],
     ) -> None:
         self.source = source
         self.zone = zone
         self.by_endpoint = {endpoint_key(answer.endpoint): answer for answer in answers}
         self.expected = expected
         self.max_lag = max_lag
-        self.members = [_Member(server, self._answer(server.endpoint)) for server in zone.servers]
+        self.before = {endpoint_key(answer.endpoint): answer.raft for answer in earlier}
+        self.machines = machines
+        self.members = [self._member(server) for server in zone.servers]
         # A server entered twice answers for both entries, but it is one server.
-        distinct: dict[tuple[str, str, int, str], _Member] = {}
+        distinct: dict[Key, _Member] = {}
         for member in self.members:
-            distinct.setdefault(endpoint_key(member.server.endpoint), member)
+            distinct.setdefault(member.key, member)
         self.distinct = list(distinct.values())
         self.quorum = len(zone.servers) // 2 + 1
         self.answering = sum(1 for member in self.distinct if member.raft is not None)
@@ -256,7 +279,12 @@ class _Judgement:
         self.leader = next((item for item in self.claimants if self._followers(item.term) >= self.quorum), None)
         top = self.leader or (self.claimants[0] if self.claimants else None)
         self.following = 0 if top is None else self._followers(top.term)
+        self.able = True
         self.problems: list[Problem] = []
+
+    def _member(self, server: ZoneServer) -> _Member:
+        key = endpoint_key(server.endpoint)
+        return _Member(server, self._answer(server.endpoint), self.before.get(key), self.machines.get(key))
 
     def _answer(self, endpoint: str) -> Answer:
         known = self.by_endpoint.get(endpoint_key(endpoint))
@@ -269,26 +297,26 @@ class _Judgement:
         states = [member.state for member in self.distinct if member.term == term]
         return states.count(ServerState.FOLLOWER) + (ServerState.LEADER in states)
 
-    def _add(self, code: str, server: str | None, sentence: str, next_step: str) -> None:
-        self.problems.append(Problem(code, server, sentence, next_step))
+    def _add(self, code: str, server: str | None, sentence: str, step: int = 0, **values: object) -> None:
+        self.problems.append(problem(code, server, sentence, step, zone=self.zone.id, **values))
 
     def verdict(self) -> Verdict:
         solo = self._judge_solo() if len(self.distinct) <= 1 else None
         if solo is None:
             self._judge_quorum()
             self._judge_claimants()
+            self._judge_storing()
+        else:
+            self._judge_solo_machine(self._solo_name(), self.machines.get(endpoint_key(solo.endpoint)))
         self._judge_entries()
         for member in self.distinct:
             self._judge_server(member)
+            self._judge_machine(member)
         self._judge_versions()
+        self._judge_credentials()
         self._judge_expected()
         if not self.zone.enabled:
-            self._add(
-                "zone_disabled",
-                None,
-                f"The zone {self.zone.name} is disabled: it refuses every write.",
-                f"Enable it: onezone enable {self.zone.id}",
-            )
+            self._add("zone_disabled", None, f"The zone {self.zone.name} is disabled: it refuses every write.")
         return self._conclude(solo)
 
     def _judge_solo(self) -> Answer | None:
@@ -299,11 +327,17 @@ class _Judgement:
             "single",
             name,
             f"The zone {self.zone.name} has a single server: when {name} stops, the service stops.",
-            "Add two more front-ends to the inventory's group 'frontends' and run site.yml.",
         )
         if answer.raft is not None and answer.raft.state is ServerState.SOLO:
             return answer
         return None
+
+    def _judge_solo_machine(self, name: str, machine: MachineFacts | None) -> None:
+        if machine is None:
+            return
+        self._judge_able(name, machine, 0)
+        if not self.distinct:
+            self.problems += _machine_problems(name, machine)
 
     def _judge_quorum(self) -> None:
         total = len(self.zone.servers)
@@ -315,7 +349,6 @@ class _Judgement:
                     f"Only {self.answering} of {total} servers gave their state, a majority is {self.quorum}: "
                     "no write can be shown to commit."
                 ),
-                "Start oned on the servers that do not answer, or mend the network between them.",
             )
         if self.leader is not None or (self.claimants and self.answering < self.quorum):
             return
@@ -328,13 +361,12 @@ class _Judgement:
                     f"No server leads: {top.server.name} says it does in term {top.term}, but {self.following} "
                     f"of {total} servers are with it and a majority is {self.quorum}."
                 ),
-                "Wait for one election; if it stays so, compare the servers' terms in /var/log/one/oned.log.",
+                1,
             )
         else:
             sentence = (
                 f"No server leads: none of the {self.answering} of {total} servers that answer is in state leader."
             )
-            step = "Wait 15 s after a start plus one election timeout; if it stays so, read /var/log/one/oned.log."
             outsider = self._leading_outsider()
             if outsider is not None and outsider.raft is not None:
                 name = self._name_of(outsider)
@@ -342,8 +374,9 @@ class _Judgement:
                     f"No server of the zone leads, but {name} ({outsider.endpoint}), "
                     f"which the zone does not list, says that it leads in term {outsider.raft.term}."
                 )
-                step = f"Stop oned on {name}: the others elect a leader among themselves then."
-            self._add("no_leader", None, sentence, step)
+                self._add("no_leader", None, sentence, 2, name=name)
+            else:
+                self._add("no_leader", None, sentence)
 
     def _leading_outsider(self) -> Answer | None:
         """A server that was deleted from the zone and leads on."""
@@ -362,25 +395,81 @@ class _Judgement:
                 continue
             if member.term == top.term:
                 sentence = f"{top.server.name} and {member.server.name} both say that they lead in term {top.term}."
-                step = (
-                    f"Stop oned on {member.server.name}, compare SERVER_ID in both oned.conf, "
-                    "then rebuild it from the leader."
-                )
+                step = 1
             else:
                 newer = "leads" if self.leader is not None else "says the same"
                 sentence = (
                     f"{member.server.name} still says that it leads, in term {member.term}; it is stale: "
                     f"{top.server.name} {newer} in term {top.term}."
                 )
-                step = (
-                    f"Mend the network between {member.server.name} and the others; "
-                    "send no traffic to it until it follows."
-                )
+                step = 0
             self._add("two_leaders", member.server.name, sentence, step)
+
+    def _judge_able(self, name: str, machine: MachineFacts, others: int) -> None:
+        """Whether the server that takes writes can store them."""
+        if machine.writable:
+            return
+        self.able = False
+        self._add(
+            "leader_unable",
+            name,
+            f"{name} leads, and its own database {_database(machine)}: no write can commit.",
+            0 if others else 1,
+        )
+
+    def _judge_storing(self) -> None:
+        """Whether a majority stores what the leader writes."""
+        if self.leader is None:
+            return
+        if self.leader.machine is not None:
+            self._judge_able(self.leader.name, self.leader.machine, len(self.distinct) - 1)
+        failing = [
+            member
+            for member in self.distinct
+            if self._follows(member) and (not member.writable or self._out_of_window(member))
+        ]
+        storing = self.following - len(failing)
+        if self.able and storing < self.quorum:
+            names = _listed([member.name for member in failing])
+            self.able = False
+            self._add(
+                "no_quorum",
+                None,
+                f"Only {storing} of {len(self.zone.servers)} servers store what {self.leader.name} writes, "
+                f"a majority is {self.quorum}: {names} {'does' if len(failing) == 1 else 'do'} not.",
+                1,
+                servers=names,
+            )
+
+    def _follows(self, member: _Member) -> bool:
+        """Whether it follows the leader in its term."""
+        leader = self.leader
+        return leader is not None and member.state is ServerState.FOLLOWER and member.term == leader.term
+
+    def _stands_still(self, member: _Member) -> bool:
+        """Whether it was behind in the first look, and has not moved since, while the leader has."""
+        leader, raft, before = self.leader, member.raft, member.before
+        if leader is None or raft is None or before is None or not self._follows(member):
+            return False
+        then, now = leader.before, leader.raft
+        if then is None or now is None or then.state is not ServerState.LEADER:
+            return False
+        if not then.term == now.term == before.term or before.state is not ServerState.FOLLOWER:
+            return False
+        return before.log_index == raft.log_index < then.log_index < now.log_index
+
+    def _out_of_window(self, member: _Member) -> bool:
+        """Whether the leader no longer has what it needs next; its pace tells, where the leader's log is not known."""
+        leader, index = self.leader, member.index
+        if leader is None or leader is member or index is None or member.state is ServerState.SOLO:
+            return False
+        if leader.machine is not None and leader.machine.log is not None:
+            return index < leader.machine.log.oldest
+        return member.writable and self._stands_still(member)
 
     def _judge_entries(self) -> None:
         total = len(self.zone.servers)
-        seen: dict[tuple[str, str, int, str], ZoneServer] = {}
+        seen: dict[Key, ZoneServer] = {}
         for server in self.zone.servers:
             first = seen.setdefault(endpoint_key(server.endpoint), server)
             if first is not server:
@@ -391,40 +480,35 @@ class _Judgement:
                         f"The zone lists {server.endpoint} twice, as server {first.id} ({first.name}) and server "
                         f"{server.id} ({server.name}): its majority counts both."
                     ),
-                    f"Delete the one whose id is not in its oned.conf: onezone server-del {self.zone.id} ID",
                 )
         if total and total % 2 == 0:
             self._add(
                 "even_servers",
                 None,
                 f"The zone has {total} servers: it bears no more failures than one of {total - 1}.",
-                "Add a server, or remove one.",
             )
 
     def _judge_server(self, member: _Member) -> None:
-        name, answer, raft = member.server.name, member.answer, member.raft
+        name, answer, raft = member.name, member.answer, member.raft
+        self._judge_pace(member)
         if raft is None:
             self._judge_silent(name, answer)
             return
+        if answer.zone is None:
+            self._add("no_document", name, f"{name} gives its state, and cannot read the zone's document.")
         if raft.state is ServerState.SOLO:
             if len(self.zone.servers) > 1:
-                self._judge_alone(member, raft)
+                self._judge_alone(member)
             return
         if raft.server_id != member.server.id:
             self._add(
                 "wrong_server_id",
                 name,
-                (
-                    f"{name} believes that it is server {raft.server_id}, "
-                    f"the zone lists it as server {member.server.id}."
-                ),
-                (
-                    f"Set FEDERATION/SERVER_ID = {member.server.id} in /etc/one/oned.conf of {name} and restart "
-                    "oned there."
-                ),
+                f"{name} believes that it is server {raft.server_id}, the zone lists it as server {member.server.id}.",
+                id=member.server.id,
             )
         twins = [
-            other.server.name
+            other.name
             for other in self.distinct
             if other is not member and other.raft is not None and other.raft.server_id == raft.server_id
         ]
@@ -433,30 +517,72 @@ class _Judgement:
                 "duplicate_server_id",
                 name,
                 f"{name} believes that it is server {raft.server_id}, and so does {', '.join(twins)}.",
-                (
-                    f"Set FEDERATION/SERVER_ID of each to the id that 'onezone show {self.zone.id}' lists "
-                    "for its endpoint."
-                ),
             )
-        if raft.state is ServerState.CANDIDATE:
+        # An election takes a moment; one look alone cannot tell how long it has lasted.
+        if raft.state is ServerState.CANDIDATE and (
+            member.before is None or member.before.state is ServerState.CANDIDATE
+        ):
+            self._add("candidate", name, f"{name} asks for votes (term {raft.term}) and follows nobody.")
+
+    def _judge_pace(self, member: _Member) -> None:
+        leader = None if self.leader is None else self.leader.raft
+        index = member.index
+        if leader is None or index is None:
+            return
+        lag = leader.log_index - index
+        still = self._stands_still(member)
+        if self._out_of_window(member):
+            log = None if self.leader is None or self.leader.machine is None else self.leader.machine.log
+            why = (
+                f"stands still at index {index} while the leader's moves"
+                if log is None
+                else f"ends at index {index}, the leader's log begins at {log.oldest}"
+            )
+            self._add("out_of_window", member.name, f"The log of {member.name} {why}: it cannot catch up.")
+        elif member.state is ServerState.FOLLOWER and (lag > self.max_lag or still):
             self._add(
-                "candidate",
-                name,
-                f"{name} asks for votes (term {raft.term}) and follows nobody.",
-                f"Wait one election; if it stays so, see whether {name} reaches the other servers' port.",
+                "lagging",
+                member.name,
+                f"{member.name} is {_counted(lag, 'record')} behind the leader "
+                f"(index {index}, the leader has {leader.log_index})" + (" and stands still." if still else "."),
             )
-        leader = self.leader.raft if self.leader is not None else None
-        if leader is not None and raft.state is ServerState.FOLLOWER:
-            lag = leader.log_index - raft.log_index
-            if lag > self.max_lag:
+
+    def _judge_machine(self, member: _Member) -> None:
+        name, machine = member.name, member.machine
+        if machine is None:
+            # Where no agent answers there is none yet, or none was asked.
+            if self.machines and member.raft is not None:
+                self._add("agent_silent", name, f"The health agent of {name} does not answer, though its oned does.")
+            return
+        self.problems += _machine_problems(name, machine)
+        log = machine.log
+        if log is not None and log.skipped_count > 0:
+            named = [str(index) for index in log.skipped[:NAMED_RECORDS]]
+            more = ", ..." if log.skipped_count > len(named) else ""
+            self._add(
+                "record_skipped",
+                name,
+                f"{name} never applied {_counted(log.skipped_count, 'record')} of its log "
+                f"(index {', '.join(named)}{more}): its data is not the zone's.",
+                1 if member is self.leader else 0,
+            )
+
+    def _judge_credentials(self) -> None:
+        known: dict[str, list[_Member]] = {}
+        for member in self.distinct:
+            if member.machine is not None and member.machine.credentials is not None:
+                known.setdefault(member.machine.credentials, []).append(member)
+        if len(known) < 2:
+            return
+        common = max(known.values(), key=lambda members: (len(members), self.leader in members))
+        for members in known.values():
+            if members is common:
+                continue
+            for member in members:
                 self._add(
-                    "lagging",
-                    name,
-                    (
-                        f"{name} is {lag} records behind the leader "
-                        f"(index {raft.log_index}, the leader has {leader.log_index})."
-                    ),
-                    "Look again in a minute; if its index does not move, rebuild it from a fresh dump of the leader.",
+                    "credentials_differ",
+                    member.name,
+                    f"The credentials on {member.name} are not those on {_listed([item.name for item in common])}.",
                 )
 
     def _judge_silent(self, name: str, answer: Answer) -> None:
@@ -466,33 +592,40 @@ class _Judgement:
                 "credentials_refused",
                 name,
                 f"{name} ({answer.endpoint}) refuses the credentials that the others accept.",
-                f"Copy /var/lib/one/.one from the leader to {name} and restart oned there.",
             )
             return
         why = "it gave no state" if failure is None else failure.detail
+        sentence, step = f"{name} ({answer.endpoint}) does not answer: {why}.", 0
         if failure is not None and failure.kind.answered:
-            sentence = f"{name} ({answer.endpoint}) answers, but not with its state: {why}."
-            step = f"See what listens there; read /var/log/one/oned.log on {name}."
+            sentence, step = f"{name} ({answer.endpoint}) answers, but not with its state: {why}.", 2
         elif failure is not None and failure.kind is FailureKind.REFUSED:
-            sentence = f"{name} ({answer.endpoint}) does not answer: {why}."
-            step = f"oned does not run there: systemctl status opennebula on {name}."
-        else:
-            sentence = f"{name} ({answer.endpoint}) does not answer: {why}."
-            step = f"See whether {name} is up and its port reachable, then /var/log/one/oned.log there."
+            step = 1
         self._add("server_unreachable", name, sentence, step)
 
-    def _judge_alone(self, member: _Member, raft: RaftStatus) -> None:
-        name = member.server.name
-        others = _counted(len(self.zone.servers) - 1, "other server")
+    def _judge_alone(self, member: _Member) -> None:
+        """A bootstrap that was broken off may go on; with a record anywhere it may not."""
+        name = member.name
+        others = [other for other in self.distinct if other is not member]
+        sentence = f"{name} runs solo though the zone has {_counted(len(self.zone.servers) - 1, 'other server')}"
+        # Two copies of the zone that run solo: each writes for itself. A new machine's own zone is no copy.
+        copies = [item for item in self.distinct if item.copies_the_zone]
+        holding = [other.name for other in others if other.recorded or (member in copies and other in copies)]
+        unknown = [other.name for other in others if not other.known_empty]
         if self.leader is not None:
-            sentence = f"{name} runs solo though the zone has {others}: what it writes diverges from them."
-            step = f"Stop oned on {name} at once and rebuild it from a fresh dump of the leader."
-        else:
-            sentence = f"{name} runs solo though the zone has {others}, and nobody leads."
-            step = (
-                f"An unfinished bootstrap: run site.yml again. If the zone was whole before, stop oned on {name} first."
+            self._add("diverged", name, f"{sentence}: what it writes diverges from them.")
+        elif member.recorded or holding:
+            why = f"{_listed(holding)} {_plural(holding, 'holds', 'hold')} records" if holding else "it was one of them"
+            self._add("diverged", name, f"{sentence}, and {why}: no other server gets what it writes.", 1)
+        elif unknown:
+            names = _listed(unknown)
+            self._add(
+                "solo_with_others",
+                name,
+                f"{sentence}, and {names} {_plural(unknown, 'does', 'do')} not say whether it holds records.",
+                servers=names,
             )
-        self._add("solo_with_others", name, sentence, step)
+        else:
+            self._add("unfinished_bootstrap", name, f"{sentence}, and none of them shows a record.")
 
     def _judge_versions(self) -> None:
         versions: dict[str, list[str]] = {}
@@ -511,7 +644,6 @@ class _Judgement:
                     "version_differs",
                     name,
                     f"{name} runs OpenNebula {version}; on {', '.join(versions[common])} it is {common}.",
-                    "Finish the upgrade: bring all front-ends to one version.",
                 )
 
     def _judge_expected(self) -> None:
@@ -526,10 +658,7 @@ class _Judgement:
                     member.server.name,
                     f"The zone has the server {member.server.name} ({member.server.endpoint}), "
                     "which the inventory does not have.",
-                    (
-                        "Add it to the group 'frontends', or stop its oned and delete it: onezone server-del "
-                        f"{self.zone.id} {member.server.id}"
-                    ),
+                    id=member.server.id,
                 )
         for key, item in wanted.items():
             if key in present:
@@ -537,10 +666,10 @@ class _Judgement:
             answer = self.by_endpoint.get(key)
             raft = None if answer is None else answer.raft
             sentence = f"The inventory has {item.name} ({item.endpoint}), the zone {self.zone.name} has no such server."
-            step = "Run site.yml: it adds the server."
+            step = 0
             if raft is not None and raft.state is not ServerState.SOLO:
                 sentence = sentence[:-1] + (f", and yet it runs as {raft.state.name.lower()} in term {raft.term}.")
-                step = f"Stop oned on {item.name}: a server that is not in the zone disturbs its elections."
+                step = 1
             self._add("server_missing", item.name, sentence, step)
 
     def _name_of(self, answer: Answer) -> str:
@@ -584,8 +713,8 @@ class _Judgement:
         return tuple(rows)
 
     def _conclude(self, solo: Answer | None) -> Verdict:
-        problems = _in_order(self.problems)
-        serving = (self.leader is not None or solo is not None) and self.zone.enabled
+        problems = in_order(self.problems)
+        serving = (self.leader is not None or solo is not None) and self.zone.enabled and self.able
         state = _state(problems, serving)
         raft = solo.raft if solo is not None else (self.leader.raft if self.leader is not None else None)
         leader_name = leader_endpoint = None
@@ -649,25 +778,57 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    order = {code: position for position, code in enumerate(CODES)}
-    return tuple(sorted(problems, key=lambda problem: order[problem.code]))
+def _plural(names: Sequence[str], one: str, several: str) -> str:
+    return one if len(names) == 1 else several
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _database(machine: MachineFacts) -> str:
+    what = "does not answer" if machine.database is DatabaseState.DEAD else "takes no writes"
+    return f"{what} ({machine.database_detail})" if machine.database_detail else what
+
+
+def _machine_problems(name: str, machine: MachineFacts) -> list[Problem]:
+    """What is wrong with a machine, whatever the zone is like."""
+    found = []
+    if not machine.writable:
+        found.append(problem("database_dead", name, f"The database of {name} {_database(machine)}."))
+    if machine.disk_full:
+        found.append(
+            problem("disk_full", name, f"The disk of {name} is full: {_bytes(machine.disk_free or 0)} are left.")
+        )
+    return found
+
+
+def _bytes(number: int) -> str:
+    value = float(number)
+    for unit in ("B", "KiB"):
+        if value < 1024:
+            return f"{value:.3g} {unit}"
+        value /= 1024
+    return f"{value:.4g} MiB"
 
 
 def _state(problems: Sequence[Problem], serving: bool) -> Health:
-    weights = {problem.severity for problem in problems}
+    weights = {item.severity for item in problems}
     if not serving or Severity.FATAL in weights:
         return Health.NO_SERVICE
     return Health.DEGRADED if Severity.WARNING in weights else Health.HEALTHY
 
 
-def _no_zone(answers: Sequence[Answer], expected: Sequence[ExpectedServer]) -> Verdict:
-    """Nobody gave the zone's document: all that can be said is how each failed."""
+def _no_zone(
+    answers: Sequence[Answer], expected: Sequence[ExpectedServer], machines: Mapping[Key, MachineFacts]
+) -> Verdict:
+    """Nobody gave the zone's document: all that can be said is how each failed, and what the machines know."""
     names = {endpoint_key(item.endpoint): item.name for item in expected}
     problems = []
     rows = []
     for answer in answers:
-        name = names.get(endpoint_key(answer.endpoint), endpoint_key(answer.endpoint)[1])
+        key = endpoint_key(answer.endpoint)
+        name = names.get(key, key[1])
         failure = answer.failure
         raft = answer.raft
         rows.append(
@@ -685,36 +846,23 @@ def _no_zone(answers: Sequence[Answer], expected: Sequence[ExpectedServer]) -> V
                 failure=None if failure is None else failure.detail,
             )
         )
+        if key in machines:
+            problems += _machine_problems(name, machines[key])
         if raft is not None:
             continue
-        refused = failure is not None and failure.kind is FailureKind.CREDENTIALS
-        problems.append(
-            Problem(
-                "credentials_refused" if refused else "server_unreachable",
-                name,
-                "{} ({}) {}.".format(
-                    name,
-                    answer.endpoint,
-                    "refuses the credentials of this machine"
-                    if refused
-                    else (f"does not answer: {'it gave no state' if failure is None else failure.detail}"),
-                ),
-                "Compare /var/lib/one/.one with the other front-ends."
-                if refused
-                else f"See 'systemctl status opennebula' and /var/log/one/oned.log on {name}.",
-            )
-        )
-    problems.append(
-        Problem(
-            "no_zone",
-            None,
-            (f"No server gave the zone's document ({len(answers)} asked).")
-            if answers
-            else "No server was asked: neither an endpoint nor an expected server was given.",
-            "Start oned on the front-ends, or ask from one of them.",
-        )
+        if failure is not None and failure.kind is FailureKind.CREDENTIALS:
+            sentence = f"{name} ({answer.endpoint}) refuses the credentials of this machine."
+            problems.append(problem("credentials_refused", name, sentence, 1))
+        else:
+            why = "it gave no state" if failure is None else failure.detail
+            sentence = f"{name} ({answer.endpoint}) does not answer: {why}."
+            problems.append(problem("server_unreachable", name, sentence, 3))
+    asked = (
+        f"No server gave the zone's document ({len(answers)} asked)."
+        if answers
+        else "No server was asked: neither an endpoint nor an expected server was given."
     )
-    ordered = _in_order(problems)
+    ordered = in_order([*problems, problem("no_zone", None, asked)])
     return Verdict(
         state=Health.NO_SERVICE,
         sentence="The zone gives no service: {}".format(" ".join(item.sentence for item in ordered[:3])),

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 DEFAULT_PORT = 2633
+# A disk is full with less than this free, and less than a twentieth of it: small disks are meant to be small.
+DISK_ROOM = 1024**3
+DISK_PART = 20
 
 
 class DocumentError(ValueError):
@@ -52,6 +56,14 @@ class FailureKind(str, enum.Enum):
             FailureKind.CREDENTIALS,
             FailureKind.ERROR,
         )
+
+
+class DatabaseState(str, enum.Enum):
+    """What a server's own database does with a write."""
+
+    OK = "ok"
+    DEAD = "dead"
+    REFUSES_WRITES = "refuses_writes"
 
 
 class HostState(enum.IntEnum):
@@ -145,6 +157,52 @@ class Answer:
     version: str | None = None
     failure: Failure | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class LogFacts:
+    """A server's own table of log records: no call to oned tells these."""
+
+    oldest: int
+    newest: int
+    applied: int
+    skipped: tuple[int, ...] = ()  # the first of them
+    skipped_count: int = 0
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    """What only the machine itself knows."""
+
+    database: DatabaseState = DatabaseState.OK
+    database_detail: str = ""
+    disk_free: int | None = None
+    disk_total: int | None = None
+    log: LogFacts | None = None
+    credentials: str | None = None  # a digest
+
+    @property
+    def writable(self) -> bool:
+        """Whether its database takes a write."""
+        return self.database is DatabaseState.OK
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether the disk of its database has next to no room left; what is not known is no fault."""
+        if self.disk_free is None:
+            return False
+        room = DISK_ROOM if self.disk_total is None else min(DISK_ROOM, self.disk_total // DISK_PART)
+        return self.disk_free < room
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    """What a server's health agent knows of its own machine, `age` seconds ago."""
+
+    name: str
+    age: float
+    answer: Answer
+    machine: MachineFacts
 
 
 @dataclass(frozen=True)
@@ -329,6 +387,172 @@ def answer_dict(answer: Answer) -> dict[str, Any]:
         if failure is None
         else {"kind": failure.kind.value, "detail": failure.detail, "errno": failure.errno},
     }
+
+
+def parse_status(text: str) -> AgentStatus:
+    """Read what an agent answers at /status."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise DocumentError(f"the agent's answer is no JSON: {error}") from error
+    fields = _Fields(value, "status")
+    raft, zone, failure = (fields.part(name) for name in ("raft", "zone", "failure"))
+    return AgentStatus(
+        name=fields.text("name"),
+        age=fields.number("age"),
+        answer=Answer(
+            endpoint=fields.text("endpoint"),
+            raft=None if raft is None else _raft_from(raft),
+            zone=None if zone is None else _zone_from(zone),
+            version=fields.optional("version", str),
+            failure=None if failure is None else _failure_from(failure),
+        ),
+        machine=parse_machine(fields.value("machine")),
+    )
+
+
+def status_dict(status: AgentStatus) -> dict[str, Any]:
+    """What an agent answers at /status, as plain values."""
+    answer = answer_dict(status.answer)
+    return {
+        "name": status.name,
+        "endpoint": answer["endpoint"],
+        "age": round(status.age, 3),
+        "raft": answer["raft"],
+        "zone": answer["zone"],
+        "version": answer["version"],
+        "failure": answer["failure"],
+        "machine": machine_dict(status.machine),
+    }
+
+
+def parse_machine(value: Any) -> MachineFacts:
+    """Read what a machine knows of itself from plain values."""
+    fields = _Fields(value, "machine")
+    log = fields.part("log")
+    return MachineFacts(
+        database=fields.one_of("database", DatabaseState),
+        database_detail=fields.text("database_detail"),
+        disk_free=fields.optional("disk_free", int),
+        disk_total=fields.optional("disk_total", int),
+        log=None
+        if log is None
+        else LogFacts(
+            oldest=log.integer("oldest"),
+            newest=log.integer("newest"),
+            applied=log.integer("applied"),
+            skipped=log.integers("skipped"),
+            skipped_count=log.integer("skipped_count"),
+        ),
+        credentials=fields.optional("credentials", str),
+    )
+
+
+def machine_dict(machine: MachineFacts) -> dict[str, Any]:
+    """What a machine knows of itself as plain values."""
+    log = machine.log
+    return {
+        "database": machine.database.value,
+        "database_detail": machine.database_detail,
+        "disk_free": machine.disk_free,
+        "disk_total": machine.disk_total,
+        "log": None
+        if log is None
+        else {
+            "oldest": log.oldest,
+            "newest": log.newest,
+            "applied": log.applied,
+            "skipped": list(log.skipped),
+            "skipped_count": log.skipped_count,
+        },
+        "credentials": machine.credentials,
+    }
+
+
+Choice = TypeVar("Choice", bound=enum.Enum)
+
+
+class _Fields:
+    """Plain values from outside, read by name and type."""
+
+    def __init__(self, value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise DocumentError(f"{where} is no object")
+        self._value: dict[str, Any] = value
+        self._where = where
+
+    def value(self, name: str) -> Any:
+        if name not in self._value:
+            raise DocumentError(f"{self._where} has no {name}")
+        return self._value[name]
+
+    def _typed(self, name: str, kind: type | tuple[type, ...]) -> Any:
+        value = self.value(name)
+        # True is an int in Python, and a number nowhere else.
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise DocumentError(f"{self._where}.{name} is {value!r}")
+        return value
+
+    def text(self, name: str) -> str:
+        return str(self._typed(name, str))
+
+    def integer(self, name: str) -> int:
+        return int(self._typed(name, int))
+
+    def number(self, name: str) -> float:
+        return float(self._typed(name, (int, float)))
+
+    def flag(self, name: str) -> bool:
+        return bool(self._typed(name, bool))
+
+    def optional(self, name: str, kind: type) -> Any:
+        return None if self.value(name) is None else self._typed(name, kind)
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        found: list[int] = self._typed(name, list)
+        return tuple(_Fields({name: item}, self._where).integer(name) for item in found)
+
+    def part(self, name: str) -> _Fields | None:
+        return None if self.value(name) is None else _Fields(self._value[name], f"{self._where}.{name}")
+
+    def parts(self, name: str) -> list[_Fields]:
+        return [_Fields(item, f"{self._where}.{name}") for item in self._typed(name, list)]
+
+    def one_of(self, name: str, choices: type[Choice]) -> Choice:
+        value = self.value(name)
+        for choice in choices:
+            if value in (choice.value, choice.name.lower()):
+                return choice
+        raise DocumentError(f"{self._where}.{name} is {value!r}")
+
+
+def _raft_from(fields: _Fields) -> RaftStatus:
+    return RaftStatus(
+        server_id=fields.integer("server_id"),
+        state=fields.one_of("state", ServerState),
+        term=fields.integer("term"),
+        voted_for=fields.integer("voted_for"),
+        commit=fields.integer("commit"),
+        log_index=fields.integer("index"),
+        log_term=fields.integer("log_term"),
+        fedlog_index=fields.integer("fedlog_index"),
+    )
+
+
+def _zone_from(fields: _Fields) -> Zone:
+    return Zone(
+        id=fields.integer("id"),
+        name=fields.text("name"),
+        enabled=fields.flag("enabled"),
+        endpoint=fields.text("endpoint"),
+        servers=tuple(
+            ZoneServer(item.integer("id"), item.text("name"), item.text("endpoint")) for item in fields.parts("servers")
+        ),
+    )
+
+
+def _failure_from(fields: _Fields) -> Failure:
+    return Failure(fields.one_of("kind", FailureKind), fields.text("detail"), fields.optional("errno", int))
 
 
 def _root(text: str, tag: str) -> ElementTree.Element:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import Verdict, judge
-from ansible_collections.nebula.ha.plugins.module_utils.zone.model import ServerState
+from ansible_collections.nebula.ha.plugins.module_utils.zone.model import LogFacts, MachineFacts, ServerState
 from ansible_collections.nebula.ha.plugins.modules.zone_health import watch
 
 from ..module_utils.zone.servers import black_hole, free_port
+from ..module_utils.zone.test_look import agent, status
 from ..module_utils.zone.zones import down, up, zone
 from .conftest import Run
 from .oned import SESSION, Oned
@@ -133,6 +135,87 @@ def test_two_black_holes_cost_one_timeout(run: Run, auth: str) -> None:
     assert (result["state"], result["answering"]) == ("degraded", 3)
 
 
+@pytest.mark.parametrize("agents", [False, True])
+def test_two_of_five_black_holed_cost_one_timeout_and_a_second(run: Run, auth: str, agents: bool) -> None:
+    with Three() as three, contextlib.ExitStack() as stack:
+        holes = [stack.enter_context(black_hole(f"127.0.0.{n}")) for n in (4, 5)]
+        port = int(holes[0].split(":")[2].split("/")[0]) if agents else 0
+        if agents:
+            stack.enter_context(agent("127.0.0.1", port, status()))
+            stack.enter_context(black_hole("127.0.0.5", port))
+        entries = [*three.servers[0].servers, (3, "fe4", holes[0]), (4, "fe5", holes[1])]
+        for server in three.servers:
+            server.servers = entries
+        named = [{"name": name, "endpoint": url} for _number, name, url in entries]
+        start = time.monotonic()
+        result = go(run, auth, three.servers[0].port, timeout=1.5, servers=named, agent_port=port)
+        took = time.monotonic() - start
+        # Twice three questions to each that answers.
+        assert [len(server.calls) for server in three.servers] == [6, 6, 6]
+    assert 1.4 < took < 2.5
+    assert (result["state"], result["answering"], result["codes"]) == ("degraded", 3, ["server_unreachable"])
+
+
+def test_a_clean_look_is_the_only_one(run: Run, auth: str) -> None:
+    with Three() as three:
+        assert go(run, auth, three.servers[0].port)["healthy"]
+        assert [len(server.calls) for server in three.servers] == [3, 3, 3]
+
+
+def test_a_second_look_tells_a_passing_election_from_a_lasting_one(run: Run, auth: str) -> None:
+    with Three() as three:
+        three.servers[2].state = 1
+        assert go(run, auth, three.servers[0].port)["codes"] == ["candidate"]
+        threading.Timer(0.3, setattr, (three.servers[2], "state", 2)).start()
+        assert go(run, auth, three.servers[0].port)["healthy"]
+
+
+def test_a_second_look_tells_a_log_that_stands_still(run: Run, auth: str) -> None:
+    with Three() as three:
+        for server in three.servers[:2]:
+            server.index = 60
+        assert go(run, auth, three.servers[0].port)["healthy"]
+
+        def write() -> None:
+            for server in three.servers[:2]:
+                server.index = 61
+
+        threading.Timer(0.3, write).start()
+        result = go(run, auth, three.servers[0].port)
+    assert (result["codes"], result["problems"][0]["server"]) == (["out_of_window"], "fe3")
+
+
+def test_while_it_waits_the_look_before_is_the_first_sample(run: Run, auth: str) -> None:
+    with Three() as three:
+        three.servers[2].state = 1
+        result = go(run, auth, three.servers[0].port, wait=0.3)
+        assert result["failed"] and result["codes"] == ["candidate"]
+        three.servers[1].state, three.servers[2].state = 2, 2
+        three.servers[0].state = 2
+
+        def elect() -> None:
+            three.servers[0].state, three.servers[2].state = 3, 1
+
+        # Healthy but for one that has just begun to ask for votes: that is not what was waited for.
+        threading.Timer(0.3, elect).start()
+        threading.Timer(1.3, setattr, (three.servers[2], "state", 2)).start()
+        result = go(run, auth, three.servers[0].port, wait=10)
+    assert result["healthy"] and result["waited"] > 1.2
+
+
+def test_what_agents_know(run: Run, auth: str) -> None:
+    port = free_port()
+    lost = MachineFacts(log=LogFacts(1, 50, 50, (44,), 1))
+    with Three() as three:
+        # No agent yet: nothing is concluded.
+        assert go(run, auth, three.servers[0].port, agent_port=port)["healthy"]
+        with agent("127.0.0.1", port, status(lost)):
+            result = go(run, auth, three.servers[0].port, agent_port=port)
+        assert go(run, auth, three.servers[0].port)["healthy"]
+    assert result["codes"] == ["record_skipped"]
+    assert "(index 44)" in result["problems"][0]["sentence"]
+
+
 def test_zone_info(run: Run, auth: str) -> None:
     with Three() as three:
         result = go(run, auth, three.servers[1].port, module="zone_info")
@@ -148,6 +231,11 @@ def test_zone_info(run: Run, auth: str) -> None:
 def test_parameters_and_credentials(run: Run, auth: str, tmp_path: Path, module: str) -> None:
     assert "port is 0" in go(run, auth, 0, module=module)["msg"]
     assert "does not exist" in go(run, str(tmp_path / "no"), 1, module=module)["msg"]
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_no_port_of_an_agent(run: Run, auth: str, port: int) -> None:
+    assert f"agent_port is {port}" in go(run, auth, 1, agent_port=port)["msg"]
 
 
 def verdicts() -> tuple[Verdict, Verdict]:

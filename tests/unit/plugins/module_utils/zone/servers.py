@@ -27,13 +27,19 @@ class Quiet(ThreadingHTTPServer):
 class Fake:
     """A web server that keeps what it was asked and answers what it is told to."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host = host
         self.bodies: list[str] = []
         outer = self
 
         class Requests(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.answer(f"GET {self.path}")
+
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                self.answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+            def answer(self, body: str) -> None:
                 outer.bodies.append(body)
                 status, text = handler(body)
                 if status == 0:  # hang up without a word
@@ -48,7 +54,7 @@ class Fake:
             def log_message(self, *_arguments: object) -> None:
                 pass
 
-        self.server = Quiet(("127.0.0.1", 0), Requests)
+        self.server = Quiet((host, port), Requests)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     @property
@@ -57,7 +63,7 @@ class Fake:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/RPC2"
+        return f"http://{self.host}:{self.port}/RPC2"
 
     def __enter__(self) -> Fake:
         self.thread.start()
@@ -94,12 +100,12 @@ def failure(message: str, number: int) -> str:
 
 
 @contextlib.contextmanager
-def black_hole() -> Iterator[str]:
+def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """An endpoint whose machine takes the connection and never says a word, as a frozen oned does."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((host, port))
         listener.listen(50)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/RPC2"
+        yield f"http://{host}:{listener.getsockname()[1]}/RPC2"
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,16 +44,24 @@ def raft_text(number: int, state: int, index: int = 10) -> str:
     )
 
 
-def oned(number: int, state: int, urls: list[str], slow: float = 0.0) -> Fake:
+def oned(
+    number: int,
+    state: int,
+    urls: list[str],
+    slow: float = 0.0,
+    host: str = "127.0.0.1",
+    before: Callable[[str], None] = lambda _body: None,
+) -> Fake:
     def handler(body: str) -> tuple[int, str]:
         time.sleep(slow)
+        before(body)
         if "one.zone.raftstatus" in body:
             return 200, success(raft_text(number, state))
         if "one.zone.info" in body:
             return 200, success(zone_text(urls))
         return 200, success("6.10.5")
 
-    return Fake(handler)
+    return Fake(handler, host)
 
 
 def fail(url: str, timeout: float = 1.0, method: str = "one.zone.raftstatus") -> CallError:
@@ -237,7 +246,7 @@ def test_a_first_server_that_answers_late_leaves_time_for_the_others(monkeypatch
         urls += [one.url, two.url, three.url]
         start = time.monotonic()
         answers = survey([one.url], SESSION, 0.6)
-        assert time.monotonic() - start < 1.1
+        assert time.monotonic() - start < 1.5
     assert all(answer.raft is not None for answer in answers)
 
 
@@ -246,8 +255,8 @@ def test_the_package_runs_alone(tmp_path: Path) -> None:
     source = Path(client_module.__file__).parent
     target = tmp_path / "zone"
     target.mkdir()
-    for name in ("__init__", "model", "judge", "client"):
-        (target / f"{name}.py").write_text((source / f"{name}.py").read_text())
+    for path in source.glob("*.py"):
+        (target / path.name).write_text(path.read_text())
     code = "import zone.client, zone.judge, sys; print(zone.judge.judge([]).state.value, 'ansible' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],

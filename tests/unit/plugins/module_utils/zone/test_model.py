@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.nebula.ha.plugins.module_utils.zone import model
+
+from .zones import down, up, zone
 
 
 def test_every_recorded_zone_document_is_read(fixtures: Path) -> None:
@@ -131,3 +135,95 @@ def test_a_template_as_opennebula_takes_it() -> None:
 def test_what_is_no_pool_of_hosts(text: str, words: str) -> None:
     with pytest.raises(model.DocumentError, match=words):
         model.parse_hosts(text)
+
+
+MACHINE = model.MachineFacts(
+    model.DatabaseState.REFUSES_WRITES,
+    "disk full",
+    5,
+    100,
+    model.LogFacts(3, 900, 890, (17, 18), 40),
+    "ab12",
+)
+
+
+@pytest.mark.parametrize("machine", [MACHINE, model.MachineFacts()])
+@pytest.mark.parametrize(
+    "answer",
+    [up(0, model.ServerState.LEADER, zone(3)), up(1, model.ServerState.SOLO, zone(1), version=None), down(2)],
+)
+def test_what_an_agent_says_comes_through(machine: model.MachineFacts, answer: model.Answer) -> None:
+    status = model.AgentStatus("fe1", 0.125, answer, machine)
+    read = model.parse_status(json.dumps(model.status_dict(status)))
+    assert (read.name, read.age, read.machine) == ("fe1", 0.125, machine)
+    # How long the agent's own question took is its own affair.
+    assert model.answer_dict(read.answer) == {**model.answer_dict(answer), "seconds": None}
+
+
+def changed(path: str, value: Any) -> str:
+    """A status with another value at one place; DROP takes it away."""
+    status = model.status_dict(model.AgentStatus("fe1", 0.1, up(0, model.ServerState.LEADER, zone(3)), MACHINE))
+    *way, last = path.split(".")
+    place = status
+    for step in way:
+        place = place[step]
+    if value is DROP:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(status)
+
+
+DROP = object()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("name", 3, "status.name is 3"),
+        ("age", "old", "status.age is 'old'"),
+        ("age", True, "status.age is True"),
+        ("endpoint", DROP, "status has no endpoint"),
+        ("machine", None, "machine is no object"),
+        ("machine", DROP, "status has no machine"),
+        ("machine.database", "dying", "machine.database is 'dying'"),
+        ("machine.disk_free", 1.5, "machine.disk_free is 1.5"),
+        ("machine.disk_free", True, "machine.disk_free is True"),
+        ("machine.log", [], "machine.log is no object"),
+        ("machine.log.skipped", 3, "machine.log.skipped is 3"),
+        ("machine.log.skipped", ["a"], "machine.log.skipped is 'a'"),
+        ("machine.credentials", 7, "machine.credentials is 7"),
+        ("raft.state", "king", "status.raft.state is 'king'"),
+        ("raft.term", "5", "status.raft.term is '5'"),
+        ("zone.enabled", 1, "status.zone.enabled is 1"),
+        ("zone.servers", [1], "status.zone.servers is no object"),
+        ("version", 6, "status.version is 6"),
+    ],
+)
+def test_a_status_of_another_kind_is_refused(path: str, value: Any, said: str) -> None:
+    with pytest.raises(model.DocumentError, match=said):
+        model.parse_status(changed(path, value))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null"])
+def test_what_is_no_status_at_all(text: str) -> None:
+    with pytest.raises(model.DocumentError):
+        model.parse_status(text)
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "full"),
+    [
+        (None, None, False),
+        (None, 2**40, False),
+        (0, 2**40, True),
+        (2**30 - 1, 2**40, True),
+        (2**30, 2**40, False),
+        (10, 200, False),
+        (9, 200, True),
+        (2**30 - 1, None, True),
+        (2**30, None, False),
+    ],
+)
+def test_when_a_disk_is_full(free: int | None, total: int | None, full: bool) -> None:
+    assert model.MachineFacts(disk_free=free, disk_total=total).disk_full is full
