@@ -105,14 +105,18 @@ options:
             description: Name of the service.
             type: str
             required: true
+          unit:
+            description: Its unit, with its type.
+            type: str
+            required: true
           address:
             description: Where it listens.
             type: str
             default: 127.0.0.1
           port:
-            description: Its port.
+            description: Its port, if it answers HTTP. V(0) does not ask.
             type: int
-            required: true
+            default: 0
           package:
             description: Package without which nobody expects the service.
             type: str
@@ -219,8 +223,9 @@ def spec() -> Dict[str, Any]:
 
     service = {
         "name": text,
+        "unit": text,
         "address": {"type": "str", "default": LOOPBACK},
-        "port": {"type": "int", "required": True},
+        "port": {"type": "int", "default": 0},
         "package": {"type": "str", "default": ""},
     }
     return {

@@ -256,6 +256,7 @@ def main() -> None:
                 older_than(started, path)
                 for path in (
                     module.params["config"],
+                    os.path.join(os.path.dirname(module.params["config"]), "monitord.conf"),
                     os.path.join(home, ".one/one_auth"),
                     os.path.join(home, ".one/one_key"),
                 )

@@ -13,6 +13,7 @@ import yaml
 
 from plugins.module_utils import ports
 from plugins.module_utils.cloud.looks import KNOCK
+from roles.leader_services.files.leader_services import STARTED
 from tools import role_docs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,11 +172,12 @@ def test_no_difference_where_there_is_none() -> None:
 
 
 def test_the_leaders_services_have_the_ports_of_the_table() -> None:
-    numbers = {port.service: port.number for port in ports.PORTS if port.role == "frontend"}
-    services = load(ROOT / "roles/health/vars/main.yml")["__health_frontend"]["services"]
-    assert [service["port"] for service in services] == [numbers[service["name"]] for service in services]
-    started = load(ROOT / "roles/frontend/vars/main.yml")["__frontend_leader_services"]
-    assert started == {service["package"]: service["port"] for service in services}
+    numbers = {port.service: port.number for port in ports.PORTS if port.role == "leader_services"}
+    asked = load(ROOT / "roles/health/vars/main.yml")["__health_frontend"]["services"]
+    assert {service["name"]: service["port"] for service in asked if "port" in service} == numbers
+    started = load(ROOT / "roles/leader_services/vars/main.yml")
+    assert started["__leader_services_http"] == {one["package"]: one["port"] for one in asked if "port" in one}
+    assert started["__leader_services_units"] == [service["unit"] for service in asked] == list(STARTED)
 
 
 @pytest.mark.parametrize("template", ["balancer/templates/haproxy.cfg.j2", "loopback_proxy/templates/loopback.cfg.j2"])

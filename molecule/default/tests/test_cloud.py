@@ -25,10 +25,10 @@ DATASTORES = "/var/lib/one/datastores"
 ONEADMIN = 9869
 SUNSTONE, MEMCACHED, STATISTICS, SESSIONS_TABLE = 9869, 11211, 8404, 11212
 LEADERS_OWN = {"opennebula-flow": 2474, "opennebula-gate": 5030}
-# An HTTP status, whichever, of a service on a machine's loopback address; else what hindered it.
+# An HTTP status, whichever, of a service on an address of a machine; else what hindered it.
 HTTP_STATUS = """
 import http.client, sys
-connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=5)
+connection = http.client.HTTPConnection(sys.argv[2], int(sys.argv[1]), timeout=5)
 try:
     connection.request("GET", "/")
     print(connection.getresponse().status)
@@ -79,9 +79,9 @@ def reachable(address: object, port: int) -> bool:
     return True
 
 
-def answers(host: Host, port: int) -> bool:
+def answers(host: Host, port: int, address: object = "127.0.0.1") -> bool:
     """Whether a service of HTTP answers the machine itself."""
-    return str(host.check_output("python3 -c %s %s", HTTP_STATUS, str(port))).isdigit()
+    return str(host.check_output("python3 -c %s %s %s", HTTP_STATUS, str(port), str(address))).isdigit()
 
 
 def as_oneadmin(host: Host, command: str, *arguments: str) -> Any:
@@ -280,17 +280,20 @@ class TestLeadersServices:
 
     @pytest.mark.parametrize("unit", LEADERS_OWN)
     def test_it_runs_and_answers_there_only(
-        self, frontends: Mapping[str, Host], endpoints: Mapping[str, str], session: str, unit: str
+        self, lab: Lab, frontends: Mapping[str, Host], endpoints: Mapping[str, str], session: str, unit: str
     ) -> None:
-        """Two of them would act twice."""
+        """Two of them would act twice. Where the balancers reach it, and on no other address."""
         leading = leader(ask.servers(list(endpoints.values()), session))
         where = {name: (endpoint == leading,) * 2 for name, endpoint in endpoints.items()}
         assert sum(runs for runs, _answers in where.values()) == 1
 
         def found() -> dict[str, tuple[bool, bool]]:
             return {
-                name: (host.service(unit).is_running, answers(host, LEADERS_OWN[unit]))
+                name: (host.service(unit).is_running, answers(host, LEADERS_OWN[unit], lab.host(name).address))
                 for name, host in frontends.items()
             }
 
         assert ask.wait_for(found, lambda seen: seen == where, 20) == where
+        name = next(name for name, (runs, _answers) in where.items() if runs)
+        assert str(lab.host(name).address) in listening(frontends[name], LEADERS_OWN[unit])
+        assert not listening(frontends[name], LEADERS_OWN[unit]) & {"0.0.0.0", "*", "[::]"}  # noqa: S104

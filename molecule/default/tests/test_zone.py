@@ -181,19 +181,44 @@ def test_election_timers_are_distinct(files: Mapping[str, str]) -> None:
 
 def test_etc_one_is_identical_but_for_what_must_differ(frontends: Mapping[str, Host], files: Mapping[str, str]) -> None:
     """SERVER_ID, the election timer, the machine's name and address differ, and nothing else; backups do not count."""
-    own_files = "! -name 'oned.conf*' ! -name sunstone-server.conf"
+    theirs = {
+        "sunstone-server.conf": r"(?m)^(:host: ).*",
+        "oneflow-server.conf": r"(?m)^(:host: ).*",
+        "onegate-server.conf": r"(?m)^(:(?:host|oneflow_server): ).*",
+        "monitord.conf": r"(MONITOR_ADDRESS *= *).*",
+    }
+    own_files = " ".join(f"! -name '{name}'" for name in ("oned.conf*", *theirs))
     others = {
         host.check_output(f"cd /etc/one && find . -type f {own_files} -exec sha256sum {{}} + | sort -k 2")
         for host in frontends.values()
     }
     assert len(others) == 1
-    web = {
-        re.sub(r"(?m)^:host: .*", ":host: *", host.file("/etc/one/sunstone-server.conf").content_string)
-        for host in frontends.values()
-    }
-    assert len(web) == 1
+    for name, value in theirs.items():
+        texts = [host.file(f"/etc/one/{name}").content_string for host in frontends.values()]
+        assert len(set(texts)) == 3, name
+        assert len({re.sub(value, r"\1*", text) for text in texts}) == 1, name
     own = r"((?:SERVER_ID|ELECTION_TIMEOUT_MS|HOSTNAME)\s*=\s*)[-\"\w.]+"
     masked = {re.sub(own, r"\1*", text) for text in files.values()}
     assert len(masked) == 1
     ids = {re.findall(r"SERVER_ID\s*=\s*(-?\d+)", text)[-1] for text in files.values()}
     assert len(ids) == 3
+
+
+def test_nodes_report_to_the_front_end_that_sent_them(lab: Lab, frontends: Mapping[str, Host]) -> None:
+    """To its own address, and not to one that moves or that ssh happened to come from."""
+    for name, host in frontends.items():
+        told = re.findall(r'^\s*MONITOR_ADDRESS\s*=\s*"(.*)"', host.file("/etc/one/monitord.conf").content_string, re.M)
+        assert told == [str(lab.host(name).address)]
+        assert started_after_write(host, "opennebula", "/etc/one/monitord.conf")
+
+
+def test_raft_has_no_hooks(files: Mapping[str, str]) -> None:
+    """They can hang oned's stop."""
+    for name, text in files.items():
+        assert re.findall(r"^\s*RAFT_(?:LEADER|FOLLOWER)_HOOK\b", text, re.MULTILINE) == [], name
+
+
+def test_guests_are_told_the_balancers_address(files: Mapping[str, str], lab: Lab) -> None:
+    """The leader's OneGate moves, what stands in a guest does not."""
+    for text in files.values():
+        assert re.findall(r'^ONEGATE_ENDPOINT\s*=\s*"(.*)"', text, re.MULTILINE) == [f"http://{lab.floating}:5030"]

@@ -689,24 +689,26 @@ class _Judgement:
         services = machine.value("services", "services", {})
         if self.leader is None or not services:
             return
-        running = [name for name, answers in services.items() if answers]
-        silent = [name for name, answers in services.items() if not answers]
+        running = [name for name, found in services.items() if found["runs"] or found["serves"]]
+        silent = [name for name, found in services.items() if not found["serves"]]
         if machine.name == self.leader and silent:
             self._add(
                 "services_missing",
                 machine,
                 "frontends",
-                f"{machine.name} leads, but {' and '.join(silent)} {_do(silent)} not answer there.",
-                f"On {machine.name}: systemctl status opennebula-flow opennebula-gate",
+                f"{machine.name} leads, but {_listed(silent)} {_are(silent)} missing there.",
+                f"On {machine.name}: systemctl status nebula-leader-services "
+                + " ".join(services[name]["unit"] for name in silent),
             )
         if machine.name != self.leader and running:
             self._add(
                 "services_elsewhere",
                 machine,
                 "frontends",
-                f"{' and '.join(running)} {'runs' if len(running) == 1 else 'run'} on {machine.name}, "
-                f"which does not lead: {self.leader} does.",
-                f"On {machine.name}: systemctl stop opennebula-flow opennebula-gate",
+                f"{machine.name} does not lead, but {_listed(running)} {_are(running)} running there: "
+                f"{self.leader} leads.",
+                f"On {machine.name}: systemctl status nebula-health-agent nebula-leader-services.timer; "
+                "run site.yml when one of them does not run.",
             )
 
     # -- the verdict --------------------------------------------------------------------------------------------------
@@ -830,8 +832,12 @@ def _url(scheme: str, host: str, port: int, usual: int) -> str:
     return f"{scheme}://{name}/" if port == usual else f"{scheme}://{name}:{port}/"
 
 
-def _do(names: Sequence[str]) -> str:
-    return "does" if len(names) == 1 else "do"
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _counted(number: int, thing: str) -> str:

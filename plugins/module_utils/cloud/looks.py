@@ -256,9 +256,21 @@ def hosts(address: str, port: int, auth_file: str, timeout: float) -> Answer:
 
 
 def services(wanted: Sequence[Mapping[str, Any]], timeout: float) -> Answer:
-    """Which services answer HTTP here, of those whose package is installed."""
+    """Which services run here, and which serve, of those whose package is installed.
+
+    One with a port serves when it answers HTTP, another one when it runs.
+    """
     there = [item for item in wanted if not item["package"] or package(item["package"])["version"]]
-    return {"services": {str(item["name"]): _answers(item["address"], item["port"], timeout) for item in there}}
+    states = units([item["unit"] for item in there])["units"] if there else {}
+    found = {}
+    for item in there:
+        unit = str(item["unit"]).removesuffix(".service")
+        state = states.get(unit, "unknown")
+        serves = _answers(item["address"], item["port"], timeout) if item["port"] else state == "active"
+        # What is ending has been stopped.
+        runs = state in ("active", "activating", "reloading")
+        found[str(item["name"])] = {"unit": unit, "runs": runs, "serves": serves}
+    return {"services": found}
 
 
 def _answers(address: str, port: int, timeout: float) -> bool:

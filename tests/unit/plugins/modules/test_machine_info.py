@@ -4,6 +4,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from ansible_collections.nebula.ha.plugins.module_utils.cloud import looks
 
 from .conftest import Run
 
@@ -14,7 +15,8 @@ def test_a_machine_that_carries_nothing_knows_its_addresses(run: Run) -> None:
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_each_part_has_its_questions(run: Run, check: bool) -> None:
+def test_each_part_has_its_questions(run: Run, monkeypatch: pytest.MonkeyPatch, check: bool) -> None:
+    monkeypatch.setattr(looks, "units", lambda names: {"units": {"opennebula-flow": "active", "keepalived": "active"}})
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
     here = {"address": "127.0.0.1", "port": closed}
@@ -28,7 +30,7 @@ def test_each_part_has_its_questions(run: Run, check: bool) -> None:
         frontend={
             **here,
             "auth_file": "/nowhere",
-            "services": [{"name": "OneFlow", "port": closed}],
+            "services": [{"name": "OneFlow", "unit": "opennebula-flow.service", "port": closed}],
             "login": {**here, "name": "cloud.example.org"},
         },
         share={"path": "/proc", "sentinel": ".nebula-share", "belongs_to": "us"},
@@ -40,7 +42,9 @@ def test_each_part_has_its_questions(run: Run, check: bool) -> None:
     }
     refused = [name for name, look in result["looks"].items() if look["failure"] == "connection refused"]
     assert set(refused) == {"cache", "web", "web_cache", "web_zone"}
-    assert result["looks"]["services"]["services"] == {"OneFlow": False}
+    assert result["looks"]["services"]["services"] == {
+        "OneFlow": {"unit": "opennebula-flow", "runs": True, "serves": False}
+    }
     assert result["looks"]["login"]["step"] == "login"
 
 

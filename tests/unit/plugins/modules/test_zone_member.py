@@ -152,8 +152,9 @@ def test_a_running_server_speaks_for_itself(run: Run, machine: Path, monkeypatch
 
 
 @pytest.mark.parametrize("seconds", [-60, 60])
+@pytest.mark.parametrize("younger", ["oned.conf", "monitord.conf", ".one/one_auth", ".one/one_key"])
 def test_it_is_stale_when_a_file_is_younger_than_its_oned(
-    run: Run, machine: Path, monkeypatch: pytest.MonkeyPatch, seconds: int
+    run: Run, machine: Path, monkeypatch: pytest.MonkeyPatch, younger: str, seconds: int
 ) -> None:
     started = int(time.monotonic() * 1e6)
     monkeypatch.setattr(
@@ -165,9 +166,10 @@ def test_it_is_stale_when_a_file_is_younger_than_its_oned(
             "ExecMainStartTimestampMonotonic": str(started),
         },
     )
-    for name in (".one/one_auth", ".one/one_key"):
+    (machine / "monitord.conf").touch()
+    for name in ("oned.conf", "monitord.conf", ".one/one_auth", ".one/one_key"):
         os.utime(machine / name, (time.time() - 3600, time.time() - 3600))
-    os.utime(machine / "oned.conf", (time.time() + seconds, time.time() + seconds))
+    os.utime(machine / younger, (time.time() + seconds, time.time() + seconds))
     with Oned() as oned:
         assert go(run, machine, port=oned.port)["stale"] is (seconds > 0)
 

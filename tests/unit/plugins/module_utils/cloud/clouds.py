@@ -24,6 +24,13 @@ GROUPS = {
 }
 ADDRESS = {name: f"10.0.0.{number}" for number, name in enumerate(GROUPS, 1)}
 
+SERVICES = {
+    "OneFlow": "opennebula-flow",
+    "OneGate": "opennebula-gate",
+    "the hook manager": "opennebula-hem",
+    "the showback timer": "opennebula-showback.timer",
+}
+
 
 def good() -> dict[str, Any]:
     return {"failure": None}
@@ -35,6 +42,10 @@ def server(backend: str, name: str, state: str = "up", check: str = "L7OK") -> d
 
 def host(name: str, number: int, state: str = "MONITORED", error: str = "") -> dict[str, Any]:
     return {"id": number, "name": name, "state": state, "error": error, "vms": [1] if number == 0 else []}
+
+
+def follows(service: str, there: bool) -> dict[str, Any]:
+    return {"unit": SERVICES[service], "runs": there, "serves": there}
 
 
 class Scene:
@@ -86,7 +97,7 @@ class Scene:
         return {
             "package": {**good(), "version": "6.10.5-1"},
             "hosts": {**good(), "hosts": hosts},
-            "services": {**good(), "services": {"OneFlow": name == "fe1", "OneGate": name == "fe1"}},
+            "services": {**good(), "services": {service: follows(service, name == "fe1") for service in SERVICES}},
             "login": {**good(), "step": "done"},
             "share": self.share(),
         }

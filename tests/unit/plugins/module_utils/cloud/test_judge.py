@@ -15,7 +15,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import Severi
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import FailureKind, ServerState
 
 from ..zone.zones import down, up, zone
-from .clouds import DAY, FLOATING, NOW, Scene, good, host, server
+from .clouds import DAY, FLOATING, NOW, SERVICES, Scene, good, host, server
 
 Break = Callable[[Scene], None]
 
@@ -58,6 +58,13 @@ def all_of(*breaks: Break) -> Break:
             one(scene)
 
     return every
+
+
+def service(machine: str, name: str, **found: bool) -> Break:
+    def breaks(scene: Scene) -> None:
+        scene.looks(machine)["services"]["services"][name].update(found)
+
+    return breaks
 
 
 def holds(*names: str) -> Break:
@@ -311,25 +318,31 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         ("node1", "down", "libvirt does not answer"),
     ),
     "the leader lacks a service": (
-        lambda scene: scene.looks("fe1")["services"]["services"].update(OneGate=False),
+        service("fe1", "OneGate", runs=True, serves=False),
         ["services_missing"],
         "degraded",
         ("fe1", "degraded", "leads without its services"),
     ),
     "the leader has none": (
-        lambda scene: scene.looks("fe1")["services"]["services"].update(OneFlow=False, OneGate=False),
+        all_of(*(service("fe1", name, runs=False, serves=False) for name in SERVICES)),
         ["services_missing"],
         "degraded",
         ("fe1", "degraded", "leads without its services"),
     ),
-    "a follower has both": (
-        lambda scene: scene.looks("fe2")["services"]["services"].update(OneFlow=True, OneGate=True),
+    "a follower has all": (
+        all_of(*(service("fe2", name, runs=True, serves=True) for name in SERVICES)),
         ["services_elsewhere"],
         "degraded",
         ("fe2", "degraded", "runs the leader's services"),
     ),
     "a follower has a service": (
-        lambda scene: scene.looks("fe2")["services"]["services"].update(OneFlow=True),
+        service("fe2", "OneFlow", runs=False, serves=True),
+        ["services_elsewhere"],
+        "degraded",
+        ("fe2", "degraded", "runs the leader's services"),
+    ),
+    "a follower runs hooks": (
+        service("fe2", "the hook manager", runs=True, serves=False),
         ["services_elsewhere"],
         "degraded",
         ("fe2", "degraded", "runs the leader's services"),

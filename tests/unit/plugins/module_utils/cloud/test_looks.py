@@ -330,16 +330,46 @@ def test_an_oned_behind_a_proxy(serve: Callable[..., int]) -> None:
     assert answer == {"failure": "HTTP status 503"}
 
 
-def test_services(serve: Callable[..., int]) -> None:
+def test_services(serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package's files say what is expected, systemd what runs, and an answer over HTTP that it serves."""
     there = {"address": HERE, "port": serve(http("401 Unauthorized", ""))}
     with socket.create_server((HERE, 0)) as server:
         gone = {"address": HERE, "port": server.getsockname()[1]}
+    plain = {"address": HERE, "port": 0, "package": ""}
     wanted = [
-        {"name": "there", "package": "dpkg", **there},
-        {"name": "gone", "package": "", **gone},
-        {"name": "not installed", "package": "no-such-package", **there},
+        {"name": "there", "unit": "there.service", "package": "dpkg", **there},
+        {"name": "gone", "unit": "gone.service", "package": "", **gone},
+        {"name": "not installed", "unit": "other.service", "package": "no-such-package", **there},
+        *({"name": state, "unit": f"{state}.timer", **plain} for state in ("active", "activating", "deactivating")),
     ]
-    assert ask(partial(looks.services, wanted, 1))["services"] == {"there": True, "gone": False}
+    states = {"there": "inactive", "gone": "active"}
+
+    def systemctl(*command: str) -> str:
+        if command[0] != "systemctl":
+            return str(output(*command))
+        shown = {name: states.get(name.partition(".")[0], name.partition(".")[0]) for name in command[3:]}
+        return "\n".join(f"Id={name}\nActiveState={state}\n" for name, state in shown.items())
+
+    output = looks.output
+    monkeypatch.setattr(looks, "output", systemctl)
+    assert ask(partial(looks.services, wanted, 1))["services"] == {
+        "there": {"unit": "there", "runs": False, "serves": True},
+        "gone": {"unit": "gone", "runs": True, "serves": False},
+        "active": {"unit": "active.timer", "runs": True, "serves": True},
+        "activating": {"unit": "activating.timer", "runs": True, "serves": False},
+        "deactivating": {"unit": "deactivating.timer", "runs": False, "serves": False},
+    }
+
+
+def test_no_service_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And systemd, which would tell of all units, is not asked."""
+
+    def asked(_names: object) -> looks.Answer:
+        raise looks.LookError("systemd was asked")
+
+    monkeypatch.setattr(looks, "units", asked)
+    wanted = [{"name": "OneFlow", "unit": "a.service", "package": "no-such-package", "address": HERE, "port": 1}]
+    assert ask(partial(looks.services, wanted, 1)) == {"services": {}, "failure": None}
 
 
 def test_hosts_need_credentials_and_an_oned(auth: str, tmp_path: Path) -> None:
