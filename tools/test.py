@@ -49,7 +49,10 @@ def pytest(*paths: str) -> list[str]:
 def lint() -> Iterator[Step]:
     yield Step("yamllint", ["yamllint", "--strict", "."])
     yield Step("ruff", ["ruff", "check", "."])
-    yield Step("mypy", ["mypy", *existing("lab", "tools", "tests", "plugins/module_utils")])
+    yield Step(
+        "mypy",
+        ["mypy", *existing("lab", "tools", "tests", "plugins/module_utils", "roles/health_agent/files/health_agent")],
+    )
     yield Step("ansible-lint", ["ansible-lint", "--nocolor", "--parseable"])
     yield Step("own-checks", pytest("tests/lint"))
     yield Step("changelog", ["antsibull-changelog", "lint"])
@@ -57,7 +60,7 @@ def lint() -> Iterator[Step]:
 
 
 def unit() -> Iterator[Step]:
-    folders = ("tests/unit", "tests/client", "tests/contract", "tests/drift", "tests/zone")
+    folders = ("tests/unit", "tests/agent", "tests/client", "tests/contract", "tests/drift", "tests/zone")
     yield Step("unit", pytest(*existing(*folders)))
 
 
