@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from zone.leadership import NEVER, Limits, Membership, Observation, leaderless, membership
-from zone.model import Answer, Zone
+from zone.model import Answer, DatabaseState, LogFacts, MachineFacts, Zone
 
 from .config import Config
 
@@ -28,16 +26,16 @@ class Reads:
 
 @dataclass(frozen=True)
 class DatabaseSight:
-    """Whether the database takes a write: 'ok', 'dead' or 'refuses_writes'."""
+    """What the database did with the newest write, and when one was put that it took."""
 
-    state: str = "dead"
+    state: DatabaseState = DatabaseState.DEAD
     detail: str = "it was not asked yet"
     written: float = NEVER
 
     @property
     def fault(self) -> str:
         """Empty if the newest write was taken."""
-        return "" if self.state == "ok" else self.detail or self.state
+        return "" if self.state is DatabaseState.OK else self.detail or self.state.value
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,11 @@ class DiskSight:
 
 @dataclass(frozen=True)
 class PeerSight:
-    """What a peer's agent said: of its oned as an observation and an answer, of its machine as it came."""
+    """What a peer's agent said: of its oned as an observation and as an answer, and of its machine."""
 
     view: Observation
     answer: Answer
-    machine: Mapping[str, Any] | None = None
+    machine: MachineFacts | None = None
     # When the newest question was put that its agent answered.
     heard: float = NEVER
 
@@ -71,7 +69,7 @@ class Board:
         self.reads = Reads()
         self.credentials: str | None = None
         self.database = DatabaseSight()
-        self.log: dict[str, Any] | None = None
+        self.log: LogFacts | None = None
         self.swept: int | None = None
         self.disk = DiskSight()
         self.peers = [PeerSight(Observation(peer.name, peer.endpoint), Answer(peer.endpoint)) for peer in config.peers]

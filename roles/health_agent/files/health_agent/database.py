@@ -19,6 +19,7 @@ sys.modules.setdefault("cryptography", None)  # type: ignore[arg-type]
 
 import pymysql  # noqa: E402
 from pymysql.constants import CR, ER  # noqa: E402
+from zone.model import DatabaseState, LogFacts  # noqa: E402
 
 from .board import Board, DatabaseSight  # noqa: E402
 
@@ -95,17 +96,12 @@ class LogSweep:
             if self._judge(self.position, last):
                 self.position = last
 
-    def facts(self) -> dict[str, Any] | None:
+    def facts(self) -> LogFacts | None:
         """What is known; none while the log is empty."""
         if self.oldest is None or self.newest is None:
             return None
-        return {
-            "oldest": self.oldest,
-            "newest": self.newest,
-            "applied": self.applied,
-            "skipped": sorted(self._skipped)[:SHOWN],
-            "skipped_count": len(self._skipped),
-        }
+        shown = tuple(sorted(self._skipped)[:SHOWN])
+        return LogFacts(self.oldest, self.newest, self.applied, shown, len(self._skipped))
 
     def _end(self, order: str) -> int | None:
         rows = self._query(
@@ -156,26 +152,26 @@ class DatabaseProbe:
         board, asked = self._board, time.monotonic()
         kept = self._connection is not None
         state, detail = self._write()
-        if state == "dead" and kept and time.monotonic() - asked < self._timeout / 2:
+        if state is DatabaseState.DEAD and kept and time.monotonic() - asked < self._timeout / 2:
             # A MariaDB that started again has closed what was kept.
             state, detail = self._write()
-        if state == "ok":
-            board.database = DatabaseSight("ok", "", asked)
+        if state is DatabaseState.OK:
+            board.database = DatabaseSight(state, "", asked)
             self._read_log(asked)
         else:
             board.database = replace(board.database, state=state, detail=detail)
 
-    def _write(self) -> tuple[str, str]:
+    def _write(self) -> tuple[DatabaseState, str]:
         try:
             self._insert()
         except pymysql.MySQLError as error:
             code, detail = _told(error)
             self._close()
-            return ("dead" if code in LOST else "refuses_writes"), detail
+            return (DatabaseState.DEAD if code in LOST else DatabaseState.REFUSES_WRITES), detail
         except OSError as error:
             self._close()
-            return "dead", error.strerror or type(error).__name__
-        return "ok", ""
+            return DatabaseState.DEAD, error.strerror or type(error).__name__
+        return DatabaseState.OK, ""
 
     def _insert(self) -> None:
         table = f"`{self._config.schema}`.`probe`"

@@ -8,15 +8,16 @@ import time
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from zone.judge import CODES, Verdict, judge
+from zone.judge import Verdict, judge
 from zone.leadership import NEVER, Leadership, leadership, read_refusal, write_refusal
-from zone.model import Answer, ExpectedServer, ServerState, answer_dict
+from zone.model import AgentStatus, Answer, ExpectedServer, MachineFacts, ServerState, status_dict
+from zone.problems import CODES
 
 from .board import Board
 
 JSON = "application/json"
 PROMETHEUS = "text/plain; version=0.0.4"
-# A verdict is made again after that long, from answers of which the earlier were taken that long before.
+# A verdict is made again after that long. What was answered between one and two of these before shows what stood still.
 VERDICT_AGE = 0.5
 SAMPLE_AGE = 3.0
 
@@ -40,6 +41,8 @@ class Pages:
             ExpectedServer(item.name, item.endpoint) for item in sorted([board.own, *board.views], key=lambda o: o.name)
         ]
         self._made: tuple[float, Verdict] | None = None
+        # When sampled, and what was answered: the newer, and the one before.
+        self._samples: list[tuple[float, list[Answer]]] = []
         self._routes: dict[str, Callable[[float], Page]] = {
             "/leader": self._leader,
             "/server": self._server,
@@ -92,30 +95,31 @@ class Pages:
             return Answer(own.endpoint, failure=own.failure)
         return Answer(own.endpoint, own.raft, reads.zone, reads.version)
 
-    def machine(self) -> dict[str, Any]:
+    def machine(self) -> MachineFacts:
         """What only this machine knows."""
         board = self._board
-        return {
-            "database": board.database.state,
-            "database_detail": board.database.detail,
-            "disk_free": board.disk.free,
-            "disk_total": board.disk.total,
-            "log": board.log,
-            "credentials": board.credentials,
-        }
+        database, disk = board.database, board.disk
+        return MachineFacts(database.state, database.detail, disk.free, disk.total, board.log, board.credentials)
+
+    def sample(self, now: float) -> None:
+        """Remember what was answered, to be compared with what is answered later."""
+        if not self._samples or now - self._samples[0][0] >= SAMPLE_AGE:
+            self._samples = [(now, self._answers()), *self._samples[:1]]
+
+    def _answers(self) -> list[Answer]:
+        return [self.answer(), *(peer.answer for peer in self._board.peers)]
 
     def _status(self, now: float) -> Page:
-        own = self._board.own
-        told = answer_dict(self.answer())
-        del told["seconds"]
-        age = _age(now, self._board.own_asked)
-        return _json(200, {"name": own.name, **told, "age": age, "machine": self.machine()})
+        age = max(now - self._board.own_asked, 0.0)
+        return _json(200, status_dict(AgentStatus(self._board.own.name, age, self.answer(), self.machine())))
 
     def verdict(self, now: float) -> tuple[float, Verdict]:
         """The verdict over all agents' words, and when it was made."""
         if self._made is None or now - self._made[0] > VERDICT_AGE:
-            answers = [self.answer(), *(peer.answer for peer in self._board.peers)]
-            self._made = now, judge(answers, self._expected)
+            machines = {peer.view.endpoint: peer.machine for peer in self._board.peers if peer.machine is not None}
+            machines[self._board.own.endpoint] = self.machine()
+            earlier = self._samples[-1][1] if len(self._samples) > 1 else []
+            self._made = now, judge(self._answers(), self._expected, earlier=earlier, machines=machines)
         return self._made
 
     def _health(self, now: float) -> Page:
@@ -183,15 +187,12 @@ class Pages:
             ("", board.disk.free),
         )
         gauge("disk_size_bytes", "Size of that disk.", ("", board.disk.total))
-        log = board.log or {}
-        gauge("log_oldest_index", "Oldest record in the log's table.", ("", log.get("oldest")))
-        gauge("log_applied_index", "Newest applied record in the log's table.", ("", log.get("applied")))
-        gauge("log_swept_index", "Up to there the log was looked at for skipped records.", ("", board.swept))
-        gauge(
-            "skipped_records",
-            "Records that this server skipped: it differs from the others.",
-            ("", log.get("skipped_count")),
-        )
+        log = board.log
+        if log is not None:
+            gauge("log_oldest_index", "Oldest record in the log's table.", ("", log.oldest))
+            gauge("log_applied_index", "Newest applied record in the log's table.", ("", log.applied))
+            gauge("log_swept_index", "Up to there the log was looked at for skipped records.", ("", board.swept))
+            gauge("skipped_records", "Records that this server skipped: it differs.", ("", log.skipped_count))
         gauge("zone_healthy", "1 if the verdict over the zone is healthy.", ("", verdict.healthy))
         gauge("quorum", "Servers that are a majority.", ("", verdict.quorum))
         counts = dict.fromkeys(CODES, 0)

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Callable
+from typing import Callable
 
 from zone.leadership import Observation
-from zone.model import Answer, Failure, FailureKind, RaftStatus, ServerState, Zone, ZoneServer
+from zone.model import Answer, Failure, FailureKind, parse_status
 
 from .board import Board, PeerSight
 from .config import Peer
@@ -114,57 +112,18 @@ def _left(deadline: float) -> float:
     return left
 
 
-def parse_raft(value: Mapping[str, Any]) -> RaftStatus:
-    """The state of a server as model.answer_dict writes it."""
-    return RaftStatus(
-        server_id=int(value["server_id"]),
-        state=ServerState[str(value["state"]).upper()],
-        term=int(value["term"]),
-        voted_for=int(value["voted_for"]),
-        commit=int(value["commit"]),
-        log_index=int(value["index"]),
-        log_term=int(value["log_term"]),
-        fedlog_index=int(value["fedlog_index"]),
-    )
-
-
-def parse_zone(value: Mapping[str, Any]) -> Zone:
-    """A zone as model.zone_dict writes it."""
-    return Zone(
-        id=int(value["id"]),
-        name=str(value["name"]),
-        enabled=bool(value["enabled"]),
-        endpoint=str(value["endpoint"]),
-        servers=tuple(
-            ZoneServer(int(item["id"]), str(item["name"]), str(item["endpoint"])) for item in value["servers"]
-        ),
-    )
-
-
-def parse_failure(value: Mapping[str, Any]) -> Failure:
-    """A failure as model.answer_dict writes it."""
-    errno = value.get("errno")
-    return Failure(FailureKind(value["kind"]), str(value["detail"]), None if errno is None else int(errno))
-
-
-def parse_status(text: bytes, peer: Peer, asked: float, before: PeerSight) -> PeerSight:
+def sight(text: bytes, peer: Peer, asked: float, before: Observation) -> PeerSight:
     """What a peer's /status says; the last state that its oned told stays known while it tells none."""
     try:
-        value = json.loads(text)
-        raft = None if value["raft"] is None else parse_raft(value["raft"])
-        zone = None if value["zone"] is None else parse_zone(value["zone"])
-        failure = None if value["failure"] is None else parse_failure(value["failure"])
-        version = None if value["version"] is None else str(value["version"])
-        age = float(value["age"]) if value["age"] is not None else None
-        machine = value["machine"]
-    except (ValueError, KeyError, TypeError) as error:
+        status = parse_status(text.decode("utf-8"))
+    except ValueError as error:
         raise PeerError(FailureKind.PROTOCOL, f"its agent's answer is no status: {error}") from None
-    if not isinstance(machine, dict):
-        raise PeerError(FailureKind.PROTOCOL, "its agent's answer is no status: it says nothing of its machine")
-    view = replace(before.view, failure=failure)
-    if raft is not None and age is not None and age >= 0:
-        view = Observation(peer.name, peer.endpoint, raft, asked - age, failure)
-    return PeerSight(view, Answer(peer.endpoint, raft, zone, version, failure, None), machine, asked)
+    # Under which endpoint it is known is the inventory's word, not its own.
+    answer = replace(status.answer, endpoint=peer.endpoint)
+    view = replace(before, failure=answer.failure)
+    if answer.raft is not None:
+        view = Observation(peer.name, peer.endpoint, answer.raft, asked - max(status.age, 0.0), answer.failure)
+    return PeerSight(view, answer, status.machine, asked)
 
 
 class PeerProbe:
@@ -182,7 +141,7 @@ class PeerProbe:
         asked = time.monotonic()
         before = self._board.peers[self._place]
         try:
-            sight = parse_status(self._line.get("/status"), self._peer, asked, before)
+            seen = sight(self._line.get("/status"), self._peer, asked, before.view)
         except PeerError as error:
             self._line.close()
             failure = Failure(error.kind, str(error))
@@ -190,7 +149,7 @@ class PeerProbe:
                 replace(before.view, failure=failure), Answer(self._peer.endpoint, failure=failure), None, before.heard
             )
             return
-        self._board.peers[self._place] = sight
-        old, new = before.view.raft, sight.view.raft
+        self._board.peers[self._place] = seen
+        old, new = before.view.raft, seen.view.raft
         if new is not None and (old is None or (old.state, old.term) != (new.state, new.term)):
             self._changed()

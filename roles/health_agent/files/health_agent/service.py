@@ -118,6 +118,7 @@ class Service:
                 return
             self._ready = True
             self._systemd.tell("READY=1")
+        self._pages.sample(now)
         leading = self._pages.leading(now)
         changed = self._leads.follow(leading, now, self._config.limits)
         if changed or leading.standing.value != self._standing:
