@@ -60,8 +60,8 @@ def lint() -> Iterator[Step]:
 
 
 def unit() -> Iterator[Step]:
-    folders = ("tests/unit", "tests/agent", "tests/client", "tests/contract", "tests/drift", "tests/zone")
-    yield Step("unit", pytest(*existing(*folders)))
+    folders = ("unit", "agent", "balancer", "client", "contract", "drift", "zone")
+    yield Step("unit", pytest(*existing(*(f"tests/{name}" for name in folders))))
 
 
 def standin() -> Iterator[Step]:

@@ -33,7 +33,7 @@ from . import parse
 
 Answer = dict[str, Any]
 CSRF_TOKEN = re.compile(r"csrftoken\s*=\s*['\"]([^'\"]+)['\"]")
-# What oned answers without a session: only that it is there. The roles' proxies ask the same: tests/lint compares them.
+# What oned answers without a session: only that it is there.
 KNOCK = (
     "<?xml version='1.0'?><methodCall><methodName>system.methodExist</methodName>"
     "<params><param><value><string>one.zone.info</string></value></param></params></methodCall>"

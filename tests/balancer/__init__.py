@@ -1,0 +1,1 @@
+"""What the proxies do with calls: the roles' own templates, HAProxy itself, front-ends that are made up."""
