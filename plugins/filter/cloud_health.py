@@ -19,8 +19,8 @@ positional: groups, hostvars
 options:
   _input:
     description:
-      - name, floating_address, service_name, web_port, api_port, rpc_port, sunstone_port, memcached_port and share of
-        the cloud; what is missing has the default of role one.
+      - name, floating_address, service_name, web_port, api_port, api_read_port, flow_port, gate_port, rpc_port,
+        sunstone_port, memcached_port and share of the cloud; what is missing has the default of role one.
     type: dict
     required: true
   groups:
@@ -60,8 +60,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - state, sentence, web, api, address, leader, holder, package, machines (each with its parts), zone, problems (each
-      with code, severity, machine, sentence and next_step) and codes.
+    - state, sentence, web, api, reads, flow, gate, address, leader, holder, package, machines (each with its parts),
+      zone, problems (each with code, severity, machine, sentence and next_step) and codes.
   type: dict
 """
 

@@ -28,7 +28,8 @@ def cloud_lines(verdict: Mapping[str, Any]) -> list[str]:
     zone = verdict["zone"] or {}
     lines += _table([_row(server, zone.get("zone_id") is not None) for server in zone.get("servers") or []])
     lines += _problem_lines(verdict["problems"])
-    ways = {"Web": "web", "API": "api", "Leads": "leader", "Holds": "holder"}
+    ways = {"Web": "web", "API": "api", "Reads": "reads", "OneFlow": "flow", "OneGate": "gate"}
+    ways |= {"Leads": "leader", "Holds": "holder"}
     found = [f"{title:<13}{verdict[key]}" for title, key in ways.items() if verdict[key]]
     if verdict["holder"]:
         found[-1] += f", the address {verdict['address']}"

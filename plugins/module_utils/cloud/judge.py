@@ -33,6 +33,8 @@ CODES: dict[str, tuple[Severity, str]] = {
     "certificate_expired": (Severity.FATAL, "certificate has expired"),
     "certificate_untrusted": (Severity.FATAL, "is refused the certificate"),
     "backend_down": (Severity.FATAL, "has no server to send to"),
+    "api_closed": (Severity.FATAL, "sends no call to the leader"),
+    "api_double": (Severity.FATAL, "hears of two leaders, sends calls to neither"),
     "caches_dead": (Severity.FATAL, "no cache answers"),
     "web_unreachable": (Severity.FATAL, "does not reach the web address"),
     "web_login_refused": (Severity.FATAL, "cannot log in"),
@@ -42,6 +44,9 @@ CODES: dict[str, tuple[Severity, str]] = {
     "machine_unknown": (Severity.WARNING, "could not be looked at"),
     "balancer_down": (Severity.WARNING, "HAProxy does not answer"),
     "keepalived_down": (Severity.WARNING, "keepalived does not run"),
+    "api_misled": (Severity.WARNING, "sends calls to another than the leader"),
+    "standby_closed": (Severity.WARNING, "would send no call to the leader"),
+    "service_closed": (Severity.WARNING, "does not lead to the leader's services"),
     "server_down": (Severity.WARNING, "is down at the balancers"),
     "server_drained": (Severity.WARNING, "is taken out at the balancers"),
     "certificate_unknown": (Severity.WARNING, "certificate cannot be read"),
@@ -94,7 +99,9 @@ CONSEQUENCES: dict[str, frozenset[str]] = {
 }
 
 # Which part of a machine the balancers' checks of a backend speak of.
-BACKENDS = {"web": "sunstones", "api": "frontends"}
+BACKENDS = {"web": "sunstones", **dict.fromkeys(("api", "api_read", "flow", "gate"), "frontends")}
+# Behind these is the leader alone: one server is up, and the others are as they should be when they are down.
+LEADERS = ("api", "flow", "gate")
 
 # The step at which the login through the address failed, and what that is.
 LOGIN_CODES = {
@@ -189,6 +196,9 @@ class Verdict:
     name: str
     web: str | None
     api: str | None
+    reads: str | None
+    flow: str | None
+    gate: str | None
     address: str | None
     host: str | None
     leader: str | None
@@ -216,6 +226,9 @@ class Verdict:
             "name": self.name,
             "web": self.web,
             "api": self.api,
+            "reads": self.reads,
+            "flow": self.flow,
+            "gate": self.gate,
             "address": self.address,
             "host": self.host,
             "leader": self.leader,
@@ -448,39 +461,40 @@ class _Judgement:
 
     def _judge_servers(self) -> None:
         """What the balancers' checks say of the servers behind them: each server once, the holder's view first."""
-        told: dict[tuple[str, str], list[str]] = {}
-        seen: dict[tuple[str, str], Mapping[str, Any]] = {}
+        told: dict[tuple[str, str, bool], list[tuple[str, Mapping[str, Any]]]] = {}
         for machine in sorted(self.balancers, key=lambda machine: machine not in self.holders):
             servers = machine.value("haproxy", "servers", ())
             for server in servers:
-                if server["state"] != "up":
-                    key = (str(server["backend"]), str(server["server"]))
-                    told.setdefault(key, []).append(machine.name)
-                    seen.setdefault(key, server)
+                backend, state = str(server["backend"]), server["state"]
+                if state != "up" and not (state == "down" and backend in LEADERS):
+                    key = (BACKENDS.get(backend, backend), str(server["server"]), state != "down")
+                    told.setdefault(key, []).append((machine.name, server))
             if machine in self.holders:
                 self._judge_backends(machine, servers)
-        for (backend, name), names in told.items():
-            server = seen[(backend, name)]
-            known = self.by_name.get(name)
-            drained = server["state"] in ("drain", "maint")
+            self._judge_leaders(machine, servers)
+        for (part, name, drained), said in told.items():
+            names = list(dict.fromkeys(who for who, _ in said))
+            backends = _listed(list(dict.fromkeys(str(server["backend"]) for _, server in said)))
             says = f"{' and '.join(names)} {'says' if len(names) == 1 else 'say'}"
-            check = f" ({server['check']})" if server.get("check") and not drained else ""
+            check = next((f" ({server['check']})" for _, server in said if server.get("check") and not drained), "")
+            step = f"See what {name} says to the check of {backends}."
+            if part == "frontends":
+                step = f"On {name}: systemctl status nebula-health-agent opennebula"
             self._add(
                 "server_drained" if drained else "server_down",
-                known,
-                BACKENDS.get(backend),
-                f"{name} is {'taken out of' if drained else 'down in'} {backend}, {says}{check}.",
-                f"When the work on {name} is done, put it back: run site.yml."
-                if drained
-                else f"See what {name} says to the check of {backend}.",
+                self.by_name.get(name),
+                part if part in BACKENDS.values() else None,
+                f"{name} is {'taken out of' if drained else 'down in'} {backends}, {says}{check}.",
+                f"When the work on {name} is done, put it back: run site.yml." if drained else step,
             )
 
     def _judge_backends(self, machine: Machine, servers: Sequence[Mapping[str, Any]]) -> None:
+        """What nobody is left to serve. The leader's is judged by who leads, where that is known."""
         backends: dict[str, list[str]] = {}
         for server in servers:
             backends.setdefault(str(server["backend"]), []).append(str(server["state"]))
         for backend, states in backends.items():
-            if "up" not in states:
+            if "up" not in states and (self.zone is None or backend not in LEADERS):
                 self._add(
                     "backend_down",
                     machine,
@@ -488,6 +502,30 @@ class _Judgement:
                     f"{machine.name} has no server for {backend}: {_counted(len(states), 'server')}, none of them up.",
                     "Mend one of them; which and why is said below.",
                 )
+
+    def _judge_leaders(self, machine: Machine, servers: Sequence[Mapping[str, Any]]) -> None:
+        """Whom a balancer takes for the leader, against who is: in a zone without one it has to be nobody."""
+        for names, backends in _leading(servers).items():
+            if len(names) < 2 and (self.leader is None or names == (self.leader,)):
+                continue
+            ways = _listed(backends)
+            holds = machine in self.holders
+            if not names:
+                code, agents = "api_closed" if holds else "standby_closed", str(self.leader)
+                said = f"sends no call to {self.leader}, which leads: no server is up in {ways}"
+            elif len(names) > 1:
+                code, agents = "api_double" if holds else "standby_closed", _listed(names)
+                said = f"sends no call of {ways} on: the agents of {agents} all say that they lead"
+            else:
+                code, agents = "api_misled", names[0]
+                said = f"sends the calls of {ways} to {names[0]}, but {self.leader} leads"
+            self._add(
+                code if "api" in backends else "service_closed",
+                machine,
+                "balancers",
+                f"{machine.name} {said}.",
+                f"If it lasts longer than an election, ask on {agents}: systemctl status nebula-health-agent",
+            )
 
     # -- the web tier -------------------------------------------------------------------------------------------------
 
@@ -732,6 +770,11 @@ class _Judgement:
         leader = self.by_name.get(self.leader or "") or next(iter(self._of("frontends")), None)
         return None if leader is None else _url("http", leader.address, self.cloud.rpc_port, 80) + "RPC2"
 
+    def _way(self, scheme: str, port: int, path: str = "") -> str | None:
+        """What is reached at the balancers only."""
+        name = self._host_name()
+        return None if name is None else _url(scheme, name, port, 443 if scheme == "https" else 80) + path
+
     def _conclude(self) -> Verdict:
         problems = _in_order(_without_consequences(self.problems))
         weights = {problem.severity for problem in problems}
@@ -745,6 +788,9 @@ class _Judgement:
             name=self.cloud.name,
             web=self._web(),
             api=self._api(),
+            reads=self._way("https", self.cloud.api_read_port, "RPC2"),
+            flow=self._way("https", self.cloud.flow_port),
+            gate=self._way("http", self.cloud.gate_port),
             address=self.address if self.balancers else None,
             host=self._host_name(),
             leader=self.leader,
@@ -808,9 +854,13 @@ class _Judgement:
     def _does(self, machine: Machine, part: str) -> str:
         if part == "balancers":
             servers = machine.value("haproxy", "servers", ())
-            up = sum(server["state"] == "up" for server in servers)
             place = "holds the address" if machine in self.holders else "stands by"
-            return f"{place}, {up} of {len(servers)} up" if servers else place
+            # The leader's ways count as one server that is up: the one that leads
+            up = [server["state"] == "up" for server in servers if server["backend"] not in LEADERS]
+            leading = _leading(servers)
+            if leading:
+                up.append(all(len(names) == 1 and self.leader in (None, names[0]) for names in leading))
+            return f"{place}, {sum(up)} of {len(up)} up" if up else place
         if part == "frontends":
             servers = [] if self.zone is None else self.zone["servers"]
             state = next((server["state"] for server in servers if server["name"] == machine.name), "")
@@ -819,6 +869,20 @@ class _Judgement:
             host = self._host_of(machine)
             return "runs libvirt" if host is None else f"{host['state']}, {_counted(len(host['vms']), 'VM')}"
         return {"sunstones": "serves the web", "caches": "keeps sessions"}[part]
+
+
+def _leading(servers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], list[str]]:
+    """The backends of the leader by those servers that are up in them: one entry, as long as they agree."""
+    up: dict[str, list[str]] = {}
+    for server in servers:
+        if server["backend"] in LEADERS:
+            names = up.setdefault(str(server["backend"]), [])
+            if server["state"] == "up":
+                names.append(str(server["server"]))
+    found: dict[tuple[str, ...], list[str]] = {}
+    for backend, names in up.items():
+        found.setdefault(tuple(names), []).append(backend)
+    return found
 
 
 def names_host(names: Sequence[str], wanted: str) -> bool:
@@ -838,6 +902,10 @@ def _listed(names: Sequence[str]) -> str:
 
 def _are(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(item for item in (", ".join(names[:-1]), names[-1]) if item)
 
 
 def _counted(number: int, thing: str) -> str:

@@ -63,6 +63,9 @@ class Cloud:
     service_name: str = ""
     web_port: int = 443
     api_port: int = 2633
+    api_read_port: int = 2643
+    flow_port: int = 2474
+    gate_port: int = 5030
     rpc_port: int = 2633
     sunstone_port: int = 9869
     memcached_port: int = 11211
@@ -77,6 +80,9 @@ def cloud_from(given: Mapping[str, Any]) -> Cloud:
         service_name=str(given.get("service_name") or ""),
         web_port=int(given.get("web_port", 443)),
         api_port=int(given.get("api_port", 2633)),
+        api_read_port=int(given.get("api_read_port", 2643)),
+        flow_port=int(given.get("flow_port", 2474)),
+        gate_port=int(given.get("gate_port", 5030)),
         rpc_port=int(given.get("rpc_port", 2633)),
         sunstone_port=int(given.get("sunstone_port", 9869)),
         memcached_port=int(given.get("memcached_port", 11211)),

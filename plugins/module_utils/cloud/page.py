@@ -92,6 +92,9 @@ def _ways(verdict: Mapping[str, Any]) -> str:
     ways = {
         "Web": link(str(verdict["web"])) if verdict["web"] else "",
         "API": escape(str(verdict["api"] or "")),
+        "API for reads": escape(str(verdict["reads"] or "")),
+        "OneFlow": escape(str(verdict["flow"] or "")),
+        "OneGate": escape(str(verdict["gate"] or "")),
         "Leads the zone": escape(str(verdict["leader"] or "nobody")),
         "Holds the address": escape(str(verdict["holder"] or "unknown")) if verdict["address"] else "",
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.nebula.ha.plugins.module_utils.cloud.judge import Verdict, judge
+from ansible_collections.nebula.ha.plugins.module_utils.cloud.judge import LEADERS, Verdict, judge
 from ansible_collections.nebula.ha.plugins.module_utils.cloud.model import Cloud, Machine, machine_from
 from ansible_collections.nebula.ha.plugins.module_utils.zone import judge as zone_judge
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import ServerState
@@ -77,14 +77,24 @@ class Scene:
         return looks
 
     def _balancers(self, name: str) -> dict[str, Any]:
-        ends = {"web": "sunstones", "api": "frontends"}
+        ends = {"web": "sunstones", **dict.fromkeys(("api", "api_read", "flow", "gate"), "frontends")}
         servers = [server(end, one) for end, part in ends.items() for one in self.of(part)]
+        self.lead(servers, "fe1")
         names = ["cloud.example.org", self.cloud.floating_address or self.address[name]]
         return {
             "haproxy": {**good(), "servers": servers},
             "certificate": {**good(), "not_after": NOW + 800 * DAY, "names": names},
             "units": {**good(), "units": {"keepalived": "active"}},
         }
+
+    @staticmethod
+    def lead(servers: list[dict[str, str]], *names: str, ways: tuple[str, ...] = LEADERS) -> None:
+        """What HAProxy says of servers of which these say that they lead: nothing is checked but in api."""
+        for item in servers:
+            if item["backend"] in ways:
+                up = item["server"] in names
+                check = "" if item["backend"] != "api" else "L7OK" if up else "Layer7 wrong status"
+                item.update(state="up" if up else "down", check=check)
 
     def _sunstones(self, name: str) -> dict[str, Any]:
         return {"web": good(), "web_cache": good(), "web_zone": good()}
@@ -137,6 +147,8 @@ class Scene:
             machine_from(name, self.address[name], parts, self.results[name]) for name, parts in self.groups.items()
         ]
 
+    def zone(self) -> dict[str, Any] | None:
+        return zone_judge.judge(self.answers, expected(3)).as_dict() if self.zone_known else None
+
     def verdict(self) -> Verdict:
-        judged = zone_judge.judge(self.answers, expected(3)).as_dict() if self.zone_known else None
-        return judge(self.cloud, self.machines(), judged, NOW)
+        return judge(self.cloud, self.machines(), self.zone(), NOW)

@@ -31,6 +31,11 @@ def down_in(of: str, backend: str, name: str, scene: Scene) -> None:
     servers(scene, of, server(backend, name, "down", "L4CON"))
 
 
+def leads(*names: str, ways: tuple[str, ...] = judge.LEADERS, of: str = "lb1") -> Break:
+    """What a balancer hears of who leads."""
+    return lambda scene: scene.lead(scene.looks(of)["haproxy"]["servers"], *names, ways=ways)
+
+
 def hosts(scene: Scene, *found: dict[str, Any]) -> None:
     for name in scene.of("frontends"):
         scene.looks(name)["hosts"]["hosts"] = list(found)
@@ -88,12 +93,12 @@ def not_a_word(scene: Scene) -> None:
 NODES = (host("node1", 0), host("node2", 1))
 # What was done to the cloud: the codes that it gives, the verdict, and state and words of a machine that it concerns.
 FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
-    "all well": (lambda scene: None, [], "healthy", ("lb1", "healthy", "holds the address, 6 of 6 up")),
+    "all well": (lambda scene: None, [], "healthy", ("lb1", "healthy", "holds the address, 7 of 7 up")),
     "nobody holds the address": (
         holds(),
         ["no_holder"],
         "no_service",
-        ("lb1", "healthy", "stands by, 6 of 6 up"),
+        ("lb1", "healthy", "stands by, 7 of 7 up"),
     ),
     "both hold it": (
         holds("lb1", "lb2"),
@@ -162,11 +167,67 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         "degraded",
         ("fe2", "degraded", "is down at the balancers"),
     ),
-    "an oned is down for the holder": (
-        partial(down_in, "lb1", "api", "fe2"),
+    "an agent is down for the holder": (
+        partial(down_in, "lb1", "api_read", "fe2"),
         ["server_down"],
         "degraded",
         ("fe2", "degraded", "is down at the balancers"),
+    ),
+    "nobody gets calls": (
+        leads(),
+        ["api_closed"],
+        "no_service",
+        ("lb1", "degraded", "sends no call to the leader"),
+    ),
+    "nobody would get calls": (
+        leads(of="lb2"),
+        ["standby_closed"],
+        "degraded",
+        ("lb2", "degraded", "would send no call to the leader"),
+    ),
+    "two say that they lead": (
+        leads("fe1", "fe3"),
+        ["api_double"],
+        "no_service",
+        ("lb1", "degraded", "hears of two leaders, sends calls to neither"),
+    ),
+    "two say so to the one that stands by": (
+        leads("fe1", "fe3", of="lb2"),
+        ["standby_closed"],
+        "degraded",
+        ("lb2", "degraded", "would send no call to the leader"),
+    ),
+    "another gets the calls": (
+        leads("fe2"),
+        ["api_misled"],
+        "degraded",
+        ("lb1", "degraded", "sends calls to another than the leader"),
+    ),
+    "another would get them": (
+        leads("fe2", of="lb2"),
+        ["api_misled"],
+        "degraded",
+        ("lb2", "degraded", "sends calls to another than the leader"),
+    ),
+    "nobody's OneFlow gets any": (
+        leads(ways=("flow",)),
+        ["service_closed"],
+        "degraded",
+        ("lb1", "degraded", "does not lead to the leader's services"),
+    ),
+    "the leader is taken out at once": (
+        lambda scene: servers(scene, "lb1", *(server(way, "fe1", "maint", "") for way in (*judge.LEADERS, "api_read"))),
+        ["api_closed", "server_drained"],
+        "no_service",
+        ("fe1", "degraded", "is taken out at the balancers"),
+    ),
+    "a follower is drained": (
+        lambda scene: servers(
+            scene, "lb1", *(server(way, "fe2", "drain") for way in ("web", "api_read")), server("api", "fe2", "down")
+        ),
+        ["server_drained"],
+        "degraded",
+        ("fe2", "degraded", "is taken out at the balancers"),
     ),
     "a server that nobody knows is down": (
         lambda scene: servers(scene, "lb1", server("mine", "x", "down", ""), server("mine", "y")),
@@ -181,7 +242,7 @@ FAULTS: dict[str, tuple[Break, list[str], str, tuple[str, str, str]]] = {
         ("fe2", "degraded", "is taken out at the balancers"),
     ),
     "no server is left": (
-        lambda scene: servers(scene, "lb1", *(server("api", f"fe{n}", "down") for n in (1, 2, 3))),
+        lambda scene: servers(scene, "lb1", *(server("web", f"fe{n}", "down") for n in (1, 2, 3))),
         ["backend_down", "server_down"],
         "no_service",
         ("lb1", "degraded", "has no server to send to"),
@@ -393,7 +454,20 @@ def told(fault: str) -> str:
     ]
     own = {
         key: verdict[key]
-        for key in ("healthy", "web", "api", "address", "host", "leader", "holder", "asked", "answered")
+        for key in (
+            "healthy",
+            "web",
+            "api",
+            "reads",
+            "flow",
+            "gate",
+            "address",
+            "host",
+            "leader",
+            "holder",
+            "asked",
+            "answered",
+        )
     }
     return "\n".join([f"== {fault}", *cloud_lines(verdict), f"marked: {', '.join(marked)}", str(own), ""])
 
@@ -425,7 +499,70 @@ def test_what_both_balancers_say_of_a_server_is_said_once() -> None:
     ]
 
 
-@pytest.mark.parametrize(("backend", "states"), [("web", ["degraded", "healthy"]), ("api", ["healthy", "degraded"])])
+def test_of_the_leaders_servers_only_one_is_expected() -> None:
+    """Two of three are down, and the cloud is healthy; the sentences name all that is about one server at once."""
+    scene = Scene()
+    assert sum(item["state"] == "down" for item in scene.looks("lb1")["haproxy"]["servers"]) == 6
+    assert scene.verdict().codes() == ()
+    leads()(scene)
+    assert sentences(scene, "api_closed") == [
+        ("lb1", "lb1 sends no call to fe1, which leads: no server is up in api, flow and gate.")
+    ]
+    leads("fe1", "fe2")(scene)
+    assert sentences(scene, "api_double") == [
+        ("lb1", "lb1 sends no call of api, flow and gate on: the agents of fe1 and fe2 all say that they lead.")
+    ]
+    leads("fe3")(scene)
+    assert sentences(scene, "api_misled") == [
+        ("lb1", "lb1 sends the calls of api, flow and gate to fe3, but fe1 leads.")
+    ]
+
+
+def test_a_zone_without_a_leader_has_no_server_up_and_that_is_no_news() -> None:
+    scene = Scene()
+    scene.answers = [up(n, ServerState.CANDIDATE, zone(3)) for n in range(3)]
+    for name in ("lb1", "lb2"):
+        leads(of=name)(scene)
+    assert set(scene.verdict().codes()) <= set(judge.zone_judge.CODES)
+    leads("fe2")(scene)
+    assert set(scene.verdict().codes()) <= set(judge.zone_judge.CODES)
+    leads("fe2", "fe3")(scene)
+    assert "api_double" in scene.verdict().codes()
+
+
+def test_where_nobody_knows_the_zone_a_way_without_a_server_is_seen() -> None:
+    scene = Scene()
+    scene.only(["lb1", "lb2"])
+    scene.zone_known = False
+    assert scene.verdict().codes() == ()
+    (holder,) = [machine for machine in scene.verdict().machines if machine.name == "lb1"]
+    assert holder.does == "holds the address, 7 of 7 up"
+    leads(of="lb2")(scene)
+    assert scene.verdict().codes() == ()
+    leads()(scene)
+    assert sentences(scene, "backend_down")[0] == ("lb1", "lb1 has no server for api: 3 servers, none of them up.")
+
+
+@pytest.mark.parametrize(
+    ("fault", "does"),
+    [
+        (lambda scene: None, "holds the address, 7 of 7 up"),
+        (leads("fe2"), "holds the address, 6 of 7 up"),
+        (leads("fe1", "fe2"), "holds the address, 6 of 7 up"),
+        (leads(ways=("gate",)), "holds the address, 6 of 7 up"),
+        (partial(down_in, "lb1", "api_read", "fe3"), "holds the address, 6 of 7 up"),
+    ],
+)
+def test_those_are_counted_that_should_be_up(fault: Break, does: str) -> None:
+    scene = Scene()
+    fault(scene)
+    judgement = judge._Judgement(scene.cloud, scene.machines(), scene.zone(), NOW, "")
+    assert judgement._does(judgement.by_name["lb1"], "balancers") == does
+
+
+@pytest.mark.parametrize(
+    ("backend", "states"), [("web", ["degraded", "healthy"]), ("api_read", ["healthy", "degraded"])]
+)
 def test_a_check_is_about_the_part_behind_it(backend: str, states: list[str]) -> None:
     scene = Scene()
     down_in("lb1", backend, "fe2", scene)
@@ -437,6 +574,8 @@ def test_what_the_leader_says_of_the_hosts_counts() -> None:
     scene = Scene()
     of = zone(3)
     scene.answers = [up(0, ServerState.FOLLOWER, of), up(1, ServerState.LEADER, of), up(2, ServerState.FOLLOWER, of)]
+    for name in ("lb1", "lb2"):
+        leads("fe2", of=name)(scene)
     for name in scene.of("frontends"):
         scene.looks(name)["services"]["services"] = {}
         scene.looks(name)["hosts"]["hosts"] = list(NODES if name == "fe2" else ())
@@ -470,7 +609,7 @@ def test_a_dead_machine_is_told_once() -> None:
         down(2, FailureKind.UNREACHABLE),
     ]
     for name in ("lb1", "lb2"):
-        servers(scene, name, server("web", "fe3", "down"), server("api", "fe3", "down"))
+        servers(scene, name, server("web", "fe3", "down"), server("api_read", "fe3", "down"))
     hosts(scene, NODES[0], host("node2", 1, "ERROR", "no route"))
     scene.unreachable("fe3", "node2")
     verdict = scene.verdict()
@@ -509,6 +648,8 @@ def test_the_sentence_of_a_healthy_cloud() -> None:
         verdict.sentence == "Cloud OpenNebula is healthy: 9 machines, fe1 leads 3 of 3 servers, lb1 holds 10.0.0.100."
     )
     assert (verdict.web, verdict.api) == ("https://10.0.0.100/", "https://10.0.0.100:2633/RPC2")
+    assert verdict.reads == "https://10.0.0.100:2643/RPC2"
+    assert (verdict.flow, verdict.gate) == ("https://10.0.0.100:2474/", "http://10.0.0.100:5030/")
     assert (verdict.leader, verdict.holder, verdict.package, verdict.asked) == ("fe1", "lb1", "6.10.5-1", 9)
 
 
@@ -576,6 +717,7 @@ def test_front_ends_alone() -> None:
     verdict = scene.verdict()
     assert verdict.codes() == ()
     assert (verdict.web, verdict.api, verdict.holder) == (None, "http://10.0.0.1:2633/RPC2", None)
+    assert (verdict.reads, verdict.flow, verdict.gate) == (None, None, None)
 
 
 def test_three_machines_that_carry_everything() -> None:

@@ -80,3 +80,20 @@ def test_what_is_mounted(recorded: Path) -> None:
     assert parse.mounted_at(text, "/var/lib/one") is None
     twice = text + text.replace("10.213.92.51:/one", "elsewhere:/two")
     assert parse.mounted_at(twice, "/var/lib/one/datastores") == ("fuse.glusterfs", "elsewhere:/two")
+
+
+def test_servers_that_follow_others_behind_a_balancer(recorded: Path) -> None:
+    """fe1 leads, fe2's agent is gone, fe3 is taken out of api; of OneGate fe1 is drained by itself."""
+    found = parse.haproxy_servers((recorded / "haproxy.balancer.show-stat.csv").read_text())
+    states = {way: [item["state"] for item in found if item["backend"] == way] for way in ("api", "flow", "gate")}
+    assert states == {
+        "api": ["up", "down", "maint"],
+        "flow": ["up", "down", "maint"],
+        "gate": ["drain", "down", "maint"],
+    }
+    reads = [item for item in found if item["backend"] == "api_read"]
+    assert [(item["state"], item["check"]) for item in reads] == [
+        ("up", "Layer7 check passed"),
+        ("down", "Layer4 connection problem: Connection refused"),
+        ("up", "Layer7 check passed"),
+    ]

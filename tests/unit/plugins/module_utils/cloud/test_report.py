@@ -67,10 +67,13 @@ def test_the_table() -> None:
     assert "  fe1      0  leader       5    100    0  6.10.5   http://10.0.0.1:2633/RPC2" in lines
     assert " ! memcached on cache1 does not answer: connection <refused>; its sessions are lost." in lines
     assert "     On cache1: systemctl status memcached [cache_dead]" in lines
-    assert lines[-4:] == [
+    assert lines[-7:] == [
         "",
         "Web          https://10.0.0.100/",
         "API          https://10.0.0.100:2633/RPC2",
+        "Reads        https://10.0.0.100:2643/RPC2",
+        "OneFlow      https://10.0.0.100:2474/",
+        "OneGate      http://10.0.0.100:5030/",
         "Leads        fe1",
     ]
     assert health_table(CLOUDS["whole"])[-1] == "Holds        lb1, the address 10.0.0.100"
@@ -169,7 +172,7 @@ def test_every_part_of_every_machine_is_a_card_within_the_picture(name: str) -> 
 def test_health_is_a_colour() -> None:
     said = dict(cards(drawn("broken")))
     assert said["lb1 (10.0.0.4): not reachable"] == "down"
-    assert said["lb2 (10.0.0.5): stands by, 6 of 6 up"] == "healthy"
+    assert said["lb2 (10.0.0.5): stands by, 7 of 7 up"] == "healthy"
 
 
 def test_ports_are_the_clouds() -> None:
