@@ -64,6 +64,38 @@ def judge_service(calls: Sequence[Call], kind: Kind, fault: Fault) -> Service:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pause:
+    """How long one kind of call was away after a fault; the three differ by what the order itself took."""
+
+    failing: float | None  # longest time from the first of some that failed (its sending) to the next success; 0: none
+    back: float | None  # from the order of the fault to the success that ended that time
+    gap: float  # longest time without a success, as of Service
+    failed: int  # calls without a success
+
+
+def judge_pause(calls: Sequence[Call], kind: Kind, fault: Fault) -> Pause:
+    """Follow the calls by their sending: each run of failures lasts until the next success.
+
+    The longest one counts, not the first: a server that stops in order still answers some calls among those that fail.
+    """
+    mine = sorted(
+        (call for call in calls if call.kind == kind and call.done >= fault.ordered), key=lambda call: call.sent
+    )
+    failing = back = 0.0
+    since: float | None = None
+    for call in mine:
+        if call.outcome != "acknowledged":
+            since = call.sent if since is None else since
+        elif since is not None:
+            if call.done - since > failing:
+                failing, back = call.done - since, call.done - fault.ordered
+            since = None
+    failed = sum(call.outcome != "acknowledged" for call in mine)
+    gap = judge_service(calls, kind, fault).longest_gap
+    return Pause(None, None, gap, failed) if since is not None else Pause(failing, back, gap, failed)
+
+
+@dataclasses.dataclass(frozen=True)
 class Sessions:
     """What became of the one person at the web interface."""
 

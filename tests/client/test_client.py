@@ -149,7 +149,29 @@ def test_the_credentials_are_not_in_the_log_nor_in_the_plans_text() -> None:
     assert "secret-of-the-test" not in repr(Plan("x", "oneadmin:secret-of-the-test", "p-"))
 
 
-@pytest.mark.parametrize("broken", [{"seconds": 0}, {"seconds": 601}, {"interval": 0.0}, {"server": ""}])
+def test_reads_go_where_they_are_sent_at_their_own_pace() -> None:
+    """Another endpoint gets all reads and no write; each loop has its own interval."""
+    zone, reads = Zone(), list[str]()
+
+    def read_only(method: str, arguments: list[object]) -> object:
+        reads.append(method)
+        return zone(method, arguments)
+
+    with serve(zone) as endpoint, serve(read_only) as other:
+        log = io.StringIO()
+        plan = Plan(endpoint, "s", "p-", 0.05, 0.3, 2.2, read_server=other, read_interval=0.2)
+        Client(plan, log).run()
+    calls = from_lines(log.getvalue().splitlines())
+    assert set(reads) == {"one.document.info"}
+    assert 4 <= len(reads) <= 7
+    assert 35 <= len(zone.names) <= 45
+    assert {(call.kind, call.server) for call in calls} == {("write", endpoint), ("read", other)}
+    assert plan.at_once(0.02) >= 15
+
+
+@pytest.mark.parametrize(
+    "broken", [{"seconds": 0}, {"seconds": 601}, {"interval": 0.0}, {"read_interval": 0.01}, {"server": ""}]
+)
 def test_a_plan_without_an_end_or_a_pause_is_refused(broken: dict[str, object]) -> None:
     """Load on a zone is bounded in count and time."""
     with pytest.raises(ValueError, match="wants a server"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.client.calls import Call, Kind, Outcome, from_lines
-from tests.client.judge import Fault, judge_ledger, judge_service
+from tests.client.judge import Fault, judge_ledger, judge_pause, judge_service
 
 
 def make(kind: Kind, sent: float, outcome: Outcome, took: float = 0.02, name: str = "") -> Call:
@@ -66,6 +66,30 @@ def test_an_empty_log_is_no_success() -> None:
     """A client that never ran cannot pass."""
     service = judge_service([], "write", FAULT)
     assert (service.outage, service.watched, service.before) == (None, 0.0, 0)
+
+
+def test_a_pause_is_from_the_first_failed_call_to_the_next_good_one() -> None:
+    """The order may come long before: what still works in between is no outage, and neither is a failure before it."""
+    calls = [make("write", 8.0, "failed"), make("write", 10.1, "acknowledged"), make("write", 10.2, "unknown", 1.5)]
+    calls += [make("write", 10.3, "failed"), make("write", 12.4, "acknowledged"), make("write", 13.0, "acknowledged")]
+    pause = judge_pause(calls, "write", FAULT)
+    assert pause.failing == pytest.approx(2.22)
+    assert pause.back == pytest.approx(2.42)
+    assert pause.gap == pytest.approx(2.30)
+    assert pause.failed == 2
+
+
+def test_a_lucky_success_does_not_hide_the_longer_pause_behind_it() -> None:
+    """A server that stops in order answers some calls among those that fail."""
+    calls = [make("write", moment, "failed") for moment in (10.0, 10.4, 10.6)]
+    calls += [make("write", moment, "acknowledged") for moment in (10.2, 13.6)]
+    assert judge_pause(calls, "write", FAULT).failing == pytest.approx(3.22)
+
+
+def test_without_a_failure_there_is_no_pause_and_without_a_success_no_end() -> None:
+    """Nothing failed is 0; never again is None. A call that was on its way when the fault hit belongs to it."""
+    assert judge_pause([make("write", 11.0, "acknowledged")], "write", FAULT).failing == 0
+    assert judge_pause([make("write", 9.9, "unknown", took=1.5)], "write", FAULT).failing is None
 
 
 HELD = ["p-9", "p-9.8", "p-10.2", "p-15", "p-40.5", "somebody-elses", "somebody-elses"]

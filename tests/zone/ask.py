@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -31,6 +31,17 @@ def server(endpoint: str, session: str) -> Server | None:
     return None
 
 
+def raft_states(endpoints: Mapping[str, str], session: str) -> dict[str, Server | None]:
+    """Ask all at once for what they say of themselves, and for no more: the question of a watch."""
+
+    def state(endpoint: str) -> Server | None:
+        raft = call(endpoint, "one.zone.raftstatus", (session,), TIMEOUT)
+        return parse(raft.payload, "<ZONE/>") if isinstance(raft.payload, str) else None
+
+    with ThreadPoolExecutor(len(endpoints)) as pool:
+        return dict(zip(endpoints, pool.map(state, endpoints.values()), strict=True))
+
+
 def servers(endpoints: Sequence[str], session: str) -> dict[str, Server | None]:
     """Ask all at once, so that one that hangs does not age the answers of the others."""
     with ThreadPoolExecutor(len(endpoints)) as pool:
@@ -53,3 +64,14 @@ def wait_until_whole(endpoints: Sequence[str], session: str, seconds: float) -> 
 def states(pool: str) -> dict[str, str]:
     """Read the state of every element of a pool's document, by name."""
     return {one.findtext("NAME", ""): one.findtext("STATE", "") for one in ET.fromstring(pool)}
+
+
+def measured(endpoint: str, session: str) -> dict[str, int]:
+    """Give the time of the last measurement of every node that this server has, by the node's name; 0: none."""
+    pool = ET.fromstring(str(ask(endpoint, session, "one.hostpool.info")))
+    found = {}
+    for host in pool.iterfind("HOST"):
+        told = str(ask(endpoint, session, "one.host.monitoring", int(host.findtext("ID", ""))))
+        stamps = [int(stamp.text or 0) for stamp in ET.fromstring(told).iter("TIMESTAMP")]
+        found[host.findtext("NAME", "")] = max(stamps, default=0)
+    return found
