@@ -9,8 +9,11 @@ from typing import NamedTuple
 import pytest
 from testinfra.host import Host as Machine
 
-from lab.hosts import cgroups, machines
+from lab.hosts import cgroups, machines, network
 from lab.hosts.plan import Host, Lab
+from tests.zone.ask import wait_for
+
+STOPS_WITHIN = 30.0
 
 
 class Strike(NamedTuple):
@@ -25,15 +28,32 @@ def nothing() -> None:
     """Heal what heals itself: the unit's own restart."""
 
 
+def unreachable(host: Host) -> None:
+    """Nothing at its address may answer, not even ssh."""
+    with pytest.raises(OSError, match=r"timed out|[Nn]o route|unreachable"):
+        socket.create_connection((str(host.address), 22), timeout=0.5)
+
+
 def kill_machine(lab: Lab, host: Host) -> Strike:
-    """Power cut: nothing at its address may answer, not even ssh."""
+    """Power cut."""
 
     def prove() -> str:
-        with pytest.raises(OSError, match=r"timed out|[Nn]o route|unreachable"):
-            socket.create_connection((str(host.address), 22), timeout=0.5)
+        unreachable(host)
         return f"nothing answers at {host.address}"
 
     return Strike(lambda: machines.power_cut(host), prove, lambda: machines.power_on(lab, host))
+
+
+def cut_link(host: Host) -> Strike:
+    """Pull its cable: it runs on, and believes what it believed."""
+
+    def prove() -> str:
+        assert not network.carrier(host)
+        assert cgroups.groups().running(host)
+        unreachable(host)
+        return f"{host.name} runs, and its link {host.link} is down"
+
+    return Strike(lambda: network.switch(host, "down"), prove, lambda: network.switch(host, "up"))
 
 
 def freeze_machine(host: Host) -> Strike:
@@ -51,10 +71,32 @@ def freeze_machine(host: Host) -> Strike:
     return Strike(lambda: ways.freeze(host), prove, lambda: ways.freeze(host, thaw=True))
 
 
+def main_process(machine: Machine, unit: str) -> int:
+    """Give the main process of a unit that runs."""
+    pid = int(machine.check_output("systemctl show --property MainPID --value %s", unit))
+    assert pid > 1, f"{unit} does not run"
+    return pid
+
+
+def freeze_unit(machine: Machine, unit: str) -> Strike:
+    """Stop every process of a unit while the rest of its machine, its agent too, goes on."""
+    pid = main_process(machine, unit)
+
+    def prove() -> str:
+        state = machine.check_output("ps --quick-pid %s --format state=", str(pid)).strip()
+        assert state == "T", f"process {pid} of {unit} is in state {state}"
+        return f"process {pid} of {unit} is stopped by a signal"
+
+    return Strike(
+        lambda: machine.check_output("systemctl kill --signal STOP %s", unit),
+        prove,
+        lambda: machine.check_output("systemctl kill --signal CONT %s", unit),
+    )
+
+
 def kill_unit(machine: Machine, unit: str) -> Strike:
     """Kill every process of a unit; its main process has to be gone, and systemd has to say by what."""
-    pid = machine.check_output("systemctl show --property MainPID --value %s", unit)
-    assert int(pid) > 1, f"{unit} does not run"
+    pid = str(main_process(machine, unit))
 
     def strike() -> None:
         gone = 'systemctl kill --signal KILL "$1"; while [ -d "/proc/$2" ]; do sleep 0.01; done'
@@ -68,16 +110,19 @@ def kill_unit(machine: Machine, unit: str) -> Strike:
     return Strike(strike, prove, nothing)
 
 
-def stop_unit(machine: Machine, unit: str) -> Strike:
-    """Stop a unit as a person would, and start it again."""
+def stop_unit(machine: Machine, unit: str, wait: bool = True) -> Strike:
+    """Stop a unit as a person would, and start it again; without `wait` the order is the hit, not the end of it."""
+
+    def state() -> str:
+        return str(machine.check_output("systemctl show --property ActiveState --value %s", unit))
 
     def prove() -> str:
-        state = machine.check_output("systemctl show --property ActiveState --value %s", unit)
-        assert state in ("inactive", "failed")
-        return f"{unit} is {state}"
+        found = wait_for(state, lambda now: now in ("inactive", "failed"), STOPS_WITHIN)
+        assert found in ("inactive", "failed"), f"{unit} is {found} after {STOPS_WITHIN:g} s of stopping"
+        return f"{unit} is {found}"
 
     return Strike(
-        lambda: machine.check_output("systemctl stop %s", unit),
+        lambda: machine.check_output("systemctl stop %s" if wait else "systemctl stop --no-block %s", unit),
         prove,
         lambda: machine.check_output("systemctl start %s", unit),
     )

@@ -72,9 +72,8 @@ def test_one_machine_of_three_may_die(
     holder = rpc.request("GET", cloud.web, 5, ca=cloud.ca).headers[rpc.BALANCED_BY]
     strike = kill_machine(lab, lab.host(holder))
     try:
-        calls, fault = trial.run(
-            tmp_path, "compact-", cloud.api, auth_file, strike.do, strike.prove, cloud.web, cloud.ca
-        )
+        asked = trial.Asked(cloud.api, auth_file, cloud.web, cloud.ca)
+        calls, fault = trial.run(tmp_path, "compact-", asked, strike.do, strike.prove)
     finally:
         strike.heal()
     assert (

@@ -1,9 +1,11 @@
-"""Each fault with a client outside at the floating address: it writes, reads and is logged in, until 30 s after."""
+"""Each fault with a client outside at the floating address: it writes, reads and is logged in, and is not let down.
+
+The leader's own faults are those of the scenario `drill`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,19 +14,16 @@ from typing import Any
 import pytest
 from testinfra.host import Host as Machine
 
-from lab.hosts.arp import holders
 from lab.hosts.plan import Lab
-from plugins.module_utils import timing
-from tests.client import rpc, trial
+from tests.client import trial
 from tests.client.calls import Call
 from tests.client.judge import Fault, judge_ledger, judge_service, judge_sessions, turns
 from tests.client.web import Browser
+from tests.faults.site import Site, term
 from tests.faults.strikes import Strike, freeze_machine, kill_machine, kill_unit, stop_unit
 from tests.zone import ask, database
 from tests.zone.raft import Server, leader
 
-LEADER_ONED = "the leader's oned is killed"
-LEADER = "the leader's machine is killed"
 FOLLOWER = "a follower's machine is killed"
 FROZEN = "a follower is frozen"
 BALANCER = "the active balancer's machine is killed"
@@ -32,9 +31,11 @@ BALANCER_FROZEN = "the active balancer is frozen"
 HAPROXY = "HAProxy of the active balancer is killed"
 KEEPALIVED = "keepalived of the active balancer is killed"
 CACHE = "the cache that holds the session is stopped"
-FAULTS = (LEADER_ONED, LEADER, FOLLOWER, FROZEN, BALANCER, BALANCER_FROZEN, HAPROXY, KEEPALIVED, CACHE)
+FAULTS = (FOLLOWER, FROZEN, BALANCER, BALANCER_FROZEN, HAPROXY, KEEPALIVED, CACHE)
 AT_BALANCER = (BALANCER, BALANCER_FROZEN, HAPROXY, KEEPALIVED)
 HEALS_WITHIN = 90.0
+# Seconds to watch on: a call that was passed on to a server that is gone may hang for ten of them.
+WATCH, WATCH_BALANCER = 20.0, 12.0
 # Seconds without service, each the bar itself or well above what was measured (README, Figures).
 BALANCER_LIMIT = 3.0
 BEHIND_LIMIT = 5.0  # what is behind the balancers is found dead, and nobody waits for it any more
@@ -42,27 +43,8 @@ SETTLES = 5.0  # after healing, before there must be one holder
 
 
 @dataclasses.dataclass
-class Site:
-    """What a trial acts on."""
-
-    lab: Lab
-    cloud: Any
-    machines: Mapping[str, Machine]
-    endpoints: Mapping[str, str]
-    session: str
-
-    def servers(self) -> dict[str, Server | None]:
-        """Give every server's own words, by name."""
-        answers = ask.servers(list(self.endpoints.values()), self.session)
-        return {name: answers[endpoint] for name, endpoint in self.endpoints.items()}
-
-    def wrong(self, seconds: float) -> list[str]:
-        """Give what is wrong with the zone after waiting for it to be whole."""
-        return ask.wait_until_whole(list(self.endpoints.values()), self.session, seconds)
-
-    def active(self) -> str:
-        """Name the balancer that answers."""
-        return rpc.request("GET", self.cloud.web, 3, ca=self.cloud.ca).headers[rpc.BALANCED_BY]
+class Struck(Site):
+    """The cloud, and who of it is to be struck."""
 
     def cache_in_use(self) -> str:
         """Name the cache that takes the session of a login."""
@@ -83,16 +65,12 @@ class Site:
 
     def strike(self, name: str, leading: str) -> tuple[str, Strike]:
         """Prepare the fault, and name its victim."""
-        follower = next(other for other in self.endpoints if other != leading)
         if name == CACHE:
             victim = self.cache_in_use()
             return victim, stop_unit(self.machines[victim], "memcached")
-        if name in AT_BALANCER:
-            victim = self.active()
-        else:
-            victim = leading if name in (LEADER, LEADER_ONED) else follower
+        victim = self.active() if name in AT_BALANCER else next(other for other in self.endpoints if other != leading)
         host = self.lab.host(victim)
-        units = {LEADER_ONED: "opennebula", HAPROXY: "haproxy", KEEPALIVED: "keepalived"}
+        units = {HAPROXY: "haproxy", KEEPALIVED: "keepalived"}
         if name in units:
             return victim, kill_unit(self.machines[victim], units[name])
         if name in (FROZEN, BALANCER_FROZEN):
@@ -120,15 +98,15 @@ class Trial:
 
 
 @pytest.fixture(scope="module")
-def site(lab: Lab, cloud: Any, machines: Mapping[str, Machine], endpoints: Mapping[str, str], session: str) -> Site:
+def site(lab: Lab, cloud: Any, machines: Mapping[str, Machine], endpoints: Mapping[str, str], session: str) -> Struck:
     """The cloud of this scenario."""
-    return Site(lab, cloud, machines, endpoints, session)
+    return Struck(lab, cloud, machines, endpoints, session)
 
 
 @pytest.fixture(scope="module", params=FAULTS, ids=lambda text: text.replace(" ", "-").replace("'", ""))
 def trial_of(
     request: pytest.FixtureRequest,
-    site: Site,
+    site: Struck,
     frontends: Mapping[str, Machine],
     auth_file: Path,
     write: Callable[[str, str], str],
@@ -143,16 +121,10 @@ def trial_of(
     proofs: list[str] = []
     prefix = f"trial-{FAULTS.index(request.param)}-"
     folder = tmp_path_factory.mktemp("trial")
+    asked = trial.Asked(site.cloud.api, auth_file, site.cloud.web, site.cloud.ca)
     try:
         calls, fault = trial.run(
-            folder,
-            prefix,
-            site.cloud.api,
-            auth_file,
-            strike.do,
-            lambda: proofs.append(strike.prove()),
-            site.cloud.web,
-            site.cloud.ca,
+            folder, prefix, asked, strike.do, lambda: proofs.append(strike.prove()), watched(request.param)
         )
         during = site.servers()
     finally:
@@ -160,7 +132,7 @@ def trial_of(
     healed = time.monotonic()
     ask.wait_for(site.servers, lambda servers: all(servers.values()) and leader(servers) is not None, HEALS_WITHIN)
     time.sleep(max(0.0, healed + SETTLES - time.monotonic()))  # the bar is a time, not a condition
-    holding = sorted(holders(site.lab, ipaddress.IPv4Address(site.cloud.address), 2.0).values())
+    holding = site.holders()
     # An idle zone does not tell a server that is behind what it missed: the next write does.
     write(site.endpoints[leader(site.servers()) or leading], "settle")
     wrong_after = site.wrong(HEALS_WITHIN)
@@ -186,47 +158,31 @@ def trial_of(
     )
 
 
-def term(servers: Mapping[str, Server | None]) -> int:
-    """Give the highest term that anybody knows."""
-    return max(server.term for server in servers.values() if server)
-
-
-def limit(name: str, kind: str, variables: Mapping[str, Any]) -> float:
-    """Give the seconds that a fault may take a kind of call away."""
-    if name in AT_BALANCER:
-        return BALANCER_LIMIT
-    if kind == "write" and name in (LEADER, LEADER_ONED):
-        own = {key: variables[f"one_{key}"] for key in timing.OWN}
-        return 3 * timing.timers(variables["one_timing"], 0, own)["election_timeout_ms"] / 1000
-    return BEHIND_LIMIT
+def watched(name: str) -> float:
+    """Give the seconds that the client goes on after the hit."""
+    return WATCH if name in (FOLLOWER, FROZEN) else WATCH_BALANCER
 
 
 def test_the_fault_hit(trial_of: Trial) -> None:
-    """The deed is proven, and the zone noticed: another leads if and only if the leader was struck."""
+    """The deed is proven, and it was none of the zone's business who leads it."""
     assert trial_of.proof
-    old, new = leader(trial_of.before), leader(trial_of.during)
+    new = leader(trial_of.during)
     assert new
-    if trial_of.name in (LEADER, LEADER_ONED):
-        assert old == trial_of.victim != new
-        assert term(trial_of.during) > term(trial_of.before)
-    else:
-        assert old == new
-        assert term(trial_of.during) == term(trial_of.before)
+    assert new == leader(trial_of.before)
+    assert term(trial_of.during) == term(trial_of.before)
 
 
 @pytest.mark.parametrize("kind", ["write", "read", "page"])
-def test_the_service_is_back_in_time(
-    trial_of: Trial, kind: Any, variables: Mapping[str, Any], figures: list[str]
-) -> None:
+def test_the_service_is_back_in_time(trial_of: Trial, kind: Any, figures: list[str]) -> None:
     """No second outage follows the first one either."""
-    bar = limit(trial_of.name, kind, variables)
+    bar = BALANCER_LIMIT if trial_of.name in AT_BALANCER else BEHIND_LIMIT
     service = judge_service(trial_of.calls, kind, trial_of.fault)
     figures.append(
         f"{trial_of.name}: {kind}s back after {service.outage and round(service.outage, 2)} s (limit {bar:g} s), "
         f"longest gap {service.longest_gap:.2f} s, {dict(service.counts)}"
     )
     assert service.before >= trial.WARM
-    assert service.watched >= trial.WATCH - 2
+    assert service.watched >= watched(trial_of.name) - 2
     assert service.outage is not None
     assert service.outage <= bar
     assert service.longest_gap <= bar
@@ -263,7 +219,7 @@ def test_no_acknowledged_write_is_lost_or_doubled(trial_of: Trial, figures: list
         f"{trial_of.name}: {len(ledger.acknowledged)} writes acknowledged, in all three databases once; "
         f"{len(ledger.applied_unacknowledged)} applied without an answer"
     )
-    assert len(ledger.acknowledged) > 100
+    assert len(ledger.acknowledged) > 3 * watched(trial_of.name)
     assert len(trial_of.held) == 3
     assert ledger.sound, ledger
 
