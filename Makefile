@@ -58,7 +58,7 @@ test-all: test ## make test, then the whole contract, the slower scenarios and a
 	@$(MAKE) sanity
 
 .PHONY: bench
-bench: test-tools ## the figures of the README; ROUNDS=3
+bench: test-tools ## the figures of the README; ROUNDS=3, ROUNDS=drill for the leader's faults alone
 	@python tools/bench.py $(ROUNDS)
 
 .PHONY: docs

@@ -60,7 +60,7 @@ def lint() -> Iterator[Step]:
 
 
 def unit() -> Iterator[Step]:
-    folders = ("unit", "agent", "balancer", "client", "contract", "drift", "zone")
+    folders = ("unit", "agent", "balancer", "client", "contract", "drift", "faults", "zone")
     yield Step("unit", pytest(*existing(*(f"tests/{name}" for name in folders))))
 
 

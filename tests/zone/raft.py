@@ -6,7 +6,7 @@ import dataclasses
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
-LEADER, FOLLOWER = 3, 2
+LEADER, FOLLOWER, CANDIDATE = 3, 2, 1
 
 
 @dataclasses.dataclass(frozen=True)
