@@ -904,10 +904,6 @@ def _are(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(item for item in (", ".join(names[:-1]), names[-1]) if item)
-
-
 def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
