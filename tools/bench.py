@@ -6,8 +6,8 @@
 A round clones this checkout's last commit and starts with no base image and no package of ours; the caches of apt and
 pip are the machine's own. The lab must not exist: it is made and destroyed in every round.
 
-The leader's faults are tried as DRILL_PROFILES says (tests/faults/drill.py). Their bars are the scenario's own; a broken one
-makes this fail once all figures are told. Every trial's figures are in tests/output/bench-drill.json.
+The leader's faults are tried as DRILL_PROFILES says (tests/faults/drill.py). Their bars are the scenario's own; a
+broken one makes this fail once all figures are told. Every trial's figures are in tests/output/bench-drill.json.
 """
 
 from __future__ import annotations

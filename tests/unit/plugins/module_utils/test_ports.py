@@ -49,8 +49,12 @@ def test_a_machine_that_carries_everything_has_room_for_it() -> None:
 
 
 def test_without_a_floating_address_the_balancer_wants_the_front_ends_own() -> None:
-    assert clashes(claims("frontends", "balancers")) == [("frontend", "balancer", 2633)]
-    assert clashes(claims("frontends", "balancers", one_api_port=2634)) == []
+    assert clashes(claims("frontends", "balancers")) == [
+        ("frontend", "balancer", 2633),
+        ("leader_services", "balancer", 2474),
+        ("leader_services", "balancer", 5030),
+    ]
+    assert clashes(claims("frontends", "balancers", one_api_port=2634, one_flow_port=2475, one_gate_port=5031)) == []
     assert clashes(claims("balancers")) == []
 
 

@@ -142,13 +142,14 @@ def test_two_services_that_want_one_port_are_named_once_with_all_machines() -> N
 
 def test_a_balancer_on_a_front_end_needs_a_floating_address_or_another_port() -> None:
     alone = {**COMPACT, "balancers": NAMES[:1]}
-    (fault,) = judged(alone, one_floating_address="")
+    fault, flow, gate = judged(alone, one_floating_address="")
     assert fault.sentence == (
         "fe1: port 2633: oned (role frontend) and HAProxy (role balancer) both want it on 192.0.2.11; set one_rpc_port "
         "or one_api_port to another port, or give the balancer an address of its own with one_floating_address, or let "
         "different machines carry them."
     )
-    assert sentences(alone, one_floating_address="", one_api_port=2634) == []
+    assert (flow.variable, gate.variable) == ("port 2474", "port 5030")
+    assert sentences(alone, one_floating_address="", one_api_port=2634, one_flow_port=2475, one_gate_port=5031) == []
 
 
 def test_a_floating_address_that_is_there_is_no_way_out() -> None:
