@@ -258,14 +258,14 @@ def _spell(value: str, quoted: bool) -> str:
 
 
 def set_value(text: str, name: str, value: str | None) -> str:
-    """NAME = value; None removes it."""
+    """NAME = value; None removes it, whatever it holds."""
     found = [entry for entry in parse(text) if entry.name.upper() == name.upper()]
     if len(found) > 1:
         raise ConfError(f"{name} occurs {len(found)} times; address one of them in 'sections'")
-    if found and found[0].is_vector:
-        raise ConfError(f"{name} is a vector; give it as keys and values")
     if value is None:
         return _remove_entry(text, found[0]) if found else text
+    if found and found[0].is_vector:
+        raise ConfError(f"{name} is a vector; give it as keys and values")
     if not found:
         return _append(text, f"{name} = {_spell(value, False)}\n", name)
     entry = found[0]

@@ -143,6 +143,12 @@ def test_a_key_is_removed_with_its_comma(text: str, key: str, after: str) -> Non
     parse(after)
 
 
+def test_a_vector_is_removed_whole() -> None:
+    text = 'A = 1\nHOOK = [\n    COMMAND = "x", # why\n    ARGUMENTS = "y" ]\nB = 2\n'
+    assert edit(text, {"HOOK": None}) == "A = 1\nB = 2\n"
+    assert edit("A = 1\nB = 2\n", {"HOOK": None}) == "A = 1\nB = 2\n"
+
+
 def test_a_repeated_section_is_addressed_by_its_key() -> None:
     after = edit(SAMPLE, {}, [Section("VM_MAD", {"NAME": "qemu"}, {"ARGUMENTS": "-t 1"}, None, True)])
     assert changed_lines(SAMPLE, after) == [
