@@ -112,13 +112,14 @@ class Agent:
 
     def __init__(self, address: str, port: int) -> None:
         """Listen."""
-        self.leads, self.serves = False, True
-        self.asked: list[str] = []
+        self.leads, self.serves, self.silent = False, True, False
+        self._end = threading.Event()
         agent = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                agent.asked.append(self.path)
+                if agent.silent:
+                    agent._end.wait(20)
                 good = {"/leader": agent.leads, "/server": agent.serves}[self.path]
                 body = b"{}" if good else b'{"reason": "another leads"}'
                 self.send_response(200 if good else 503)
@@ -136,6 +137,7 @@ class Agent:
 
     def close(self) -> None:
         """Answer nobody from now on."""
+        self._end.set()
         self._server.shutdown()
         self._server.server_close()
 

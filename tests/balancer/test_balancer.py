@@ -63,7 +63,13 @@ def test_the_next_call_goes_to_the_new_leader_and_an_open_one_is_cut(balancer: B
 def test_an_agent_that_is_gone_says_no(balancer: Balancer) -> None:
     balancer.zone["fe1"].agent.close()
     wait_until("fe1 is out", lambda: balancer.proxy.up("api") == [], SWITCHED)
-    assert balancer.proxy.up("api_read") == ["fe2", "fe3"]
+    wait_until("others are read", lambda: balancer.proxy.up("api_read") == ["fe2", "fe3"], SWITCHED)
+
+
+def test_an_agent_that_is_silent_says_no_within_two_seconds(balancer: Balancer) -> None:
+    """A frozen machine: its kernel takes connections, and nobody says a word."""
+    balancer.zone["fe1"].agent.silent = True
+    wait_until("fe1 is out", lambda: balancer.proxy.up("api") == [], 2 * (0.5 + INTERVAL_MS / 1000) + 0.8)
 
 
 @pytest.mark.parametrize("manner", ["close", "reset"])

@@ -45,13 +45,15 @@ class Web:
         self.proxy = Proxy(folder, text.replace("/run/nebula-loopback/admin.sock", str(self.admin)), self.admin)
 
     def ask(self, name: str, body: str = "x") -> tuple[int, str]:
-        """One call: the status, and who answered."""
+        """One call: the status, 0 for none, and who answered."""
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=10)
         try:
             connection.request("POST", "/RPC2", body)
             answer = connection.getresponse()
             answer.read()
             return answer.status, answer.headers["X-By"] or ""
+        except http.client.HTTPException:
+            return 0, ""
         finally:
             connection.close()
 
