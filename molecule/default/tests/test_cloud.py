@@ -23,7 +23,7 @@ from tests.zone.raft import leader
 
 DATASTORES = "/var/lib/one/datastores"
 ONEADMIN = 9869
-SUNSTONE, MEMCACHED, STATISTICS, SESSIONS_TABLE = 9869, 11211, 8404, 11212
+SUNSTONE, MEMCACHED, STATISTICS, SESSIONS_TABLE, AGENT = 9869, 11211, 8404, 11212, 2640
 LEADERS_OWN = {"opennebula-flow": 2474, "opennebula-gate": 5030}
 # An HTTP status, whichever, of a service on an address of a machine; else what hindered it.
 HTTP_STATUS = """
@@ -168,7 +168,7 @@ class TestAddress:
         assert having == [holder] == [request("GET", cloud.web, 5, ca=cloud.ca).headers[BALANCED_BY]]
 
     @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-    @pytest.mark.parametrize("port", [443, 2633])
+    @pytest.mark.parametrize("port", [443, 2633, 2643, 2474])
     def test_tls_is_new_and_vouched_for(self, cloud: Any, port: int) -> None:
         """The certificate by the cloud's CA and for this address; nothing older than 1.2, in the server's own words."""
 
@@ -256,8 +256,9 @@ class TestListeners:
     def test_what_web_machines_ask_is_on_their_loopback(self, lab: Lab, machines: Mapping[str, Host]) -> None:
         """A cache that anybody may ask gives away sessions."""
         for host in lab.of("sunstones"):
-            for port in (MEMCACHED, 12633):
-                assert listening(machines[host.name], port) == {"127.0.0.1"}, f"{host.name}, port {port}"
+            for port in (MEMCACHED, 12633, 2474):
+                own = {str(host.address)} if port == 2474 and host in lab.of("frontends") else set()
+                assert listening(machines[host.name], port) - own == {"127.0.0.1"}, f"{host.name}, port {port}"
                 assert not reachable(host.address, port), f"{host.name}, port {port}"
 
     def test_statistics_are_the_operators(self, lab: Lab, machines: Mapping[str, Host], cloud: Any) -> None:
@@ -269,9 +270,9 @@ class TestListeners:
         assert not reachable(cloud.address, STATISTICS)
 
     def test_behind_the_floating_address_is_nothing_else(self, cloud: Any) -> None:
-        """Its three ports answer; those of what is behind it do not."""
-        assert [port for port in (80, 443, 2633) if not reachable(cloud.address, port)] == []
-        closed = (SUNSTONE, MEMCACHED, STATISTICS, SESSIONS_TABLE, 3306, *LEADERS_OWN.values())
+        """Its ports answer; those of what is behind it do not."""
+        assert [port for port in (80, 443, 2633, 2643, 2474, 5030) if not reachable(cloud.address, port)] == []
+        closed = (SUNSTONE, MEMCACHED, STATISTICS, SESSIONS_TABLE, 3306, AGENT)
         assert [port for port in closed if reachable(cloud.address, port)] == []
 
 
