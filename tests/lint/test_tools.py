@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tools import build, fetch_collections, role_docs, test
+from tools import bench, build, fetch_collections, role_docs, test
 
 
 @pytest.mark.parametrize(
@@ -136,3 +136,17 @@ def test_the_readme_keeps_everything_but_the_table(role: Path, readme: str, kept
     assert kept in once
     assert "old" not in once
     assert role_docs.rendered(once, role) == once
+
+
+def test_the_drill_is_told_fault_by_fault_with_what_never_ended_as_the_largest() -> None:
+    trial = {"profile": "fast", "fault": "link cut", "timer": 2.0, "failing": 3.0, "read_gap": 0.4, "collided": False}
+    trial |= {"skipped": 0, "missing": 0, "acknowledged": 100}
+    trials = [
+        trial,
+        {**trial, "failing": 5.0, "skipped": 2},
+        {**trial, "failing": None, "collided": True, "missing": 1},
+    ]
+    heads, cut, killed = bench.told([*trials, {**trial, "fault": "oned killed"}])
+    assert heads.split()[:2] == ["PROFILE", "FAULT"]
+    assert " ".join(cut.split()) == "fast link cut 3 3.00/5.00/never 1.50/2.50/never 0.40 1 2 1 of 300"
+    assert " ".join(killed.split()) == "fast oned killed 1 3.00/3.00/3.00 1.50/1.50/1.50 0.40 0 0 0 of 100"
