@@ -17,6 +17,8 @@ from tests.zone import ask, database
 
 # One damage per machine, so that whatever a run says of a machine is about that damage.
 EDITED, STOPPED, DROPPED = "fe1", "fe2", "fe3"
+FLUSHED = "cache1"
+RULES = "nft list table inet nebula_ha_firewall"
 CONF = "/etc/one/oned.conf"
 GRANTS = "SELECT COUNT(*) FROM mysql.db WHERE Db = 'opennebula' AND User = 'oneadmin'"
 
@@ -26,34 +28,36 @@ class Mended:
     """What the runs said and did about the damages."""
 
     predicted: Run
-    still_damaged: tuple[bool, bool, bool]
+    still_damaged: tuple[bool, ...]
     touched: Mapping[str, object]
     made: Run
     argv: Watch
 
 
-def damages(frontends: Mapping[str, Host]) -> tuple[bool, bool, bool]:
-    """Say which damage is there: the edited file, the stopped unit, the dropped grant."""
+def damages(machines: Mapping[str, Host]) -> tuple[bool, ...]:
+    """Say which damage is there: the edited file, the stopped unit, the dropped grant, the flushed rules."""
     return (
-        bool(re.search(r"XMLRPC_TIMEOUT_MS\s*=\s*777\b", frontends[EDITED].file(CONF).content_string)),
-        frontends[STOPPED].check_output("systemctl show --property ActiveState --value opennebula") == "inactive",
-        database.query(frontends[DROPPED], GRANTS) == [["0"]],
+        bool(re.search(r"XMLRPC_TIMEOUT_MS\s*=\s*777\b", machines[EDITED].file(CONF).content_string)),
+        machines[STOPPED].check_output("systemctl show --property ActiveState --value opennebula") == "inactive",
+        database.query(machines[DROPPED], GRANTS) == [["0"]],
+        machines[FLUSHED].run(RULES).rc != 0,
     )
 
 
 @pytest.fixture(scope="module")
-def mended(frontends: Mapping[str, Host], inventory: Path, session: str) -> Mended:
-    """Damage all three machines, look, and mend."""
+def mended(machines: Mapping[str, Host], frontends: Mapping[str, Host], inventory: Path, session: str) -> Mended:
+    """Damage all four machines, look, and mend."""
     frontends[EDITED].check_output(r"sed -i -E 's/(XMLRPC_TIMEOUT_MS\s*=\s*)[0-9]+/\1777/' %s", CONF)
     frontends[STOPPED].check_output("systemctl stop opennebula")
     host = frontends[DROPPED]
     host.check_output("mariadb --execute %s", "REVOKE ALL PRIVILEGES ON opennebula.* FROM oneadmin@localhost")
-    assert damages(frontends) == (True, True, True)
+    machines[FLUSHED].check_output("nft flush ruleset")
+    assert damages(machines) == (True, True, True, True)
     password = re.findall(r'^[^#\n]*PASSWD\s*=\s*"([^"]+)"', host.file(CONF).content_string, re.MULTILINE)[0]
     before = {name: fingerprint(host) for name, host in frontends.items()}
     predicted = run("playbooks/site.yml", inventory, "--check", "--diff")
     touched = {name: differences(before[name], fingerprint(host)) for name, host in frontends.items()}
-    still_damaged = damages(frontends)
+    still_damaged = damages(machines)
     with Watch([session.partition(":")[2], password]) as watch:
         made = run("playbooks/site.yml", inventory, "--diff")
     return Mended(predicted, still_damaged, touched, made, watch)
@@ -64,7 +68,7 @@ def test_looking_mends_nothing(mended: Mended) -> None:
     assert len(mended.predicted.failures) == 1, mended.predicted.failures
     assert "degraded" in mended.predicted.failures[0]
     assert STOPPED in mended.predicted.failures[0]
-    assert mended.still_damaged == (True, True, True)
+    assert mended.still_damaged == (True, True, True, True)
     assert not any(mended.touched.values()), mended.touched
 
 
@@ -88,10 +92,16 @@ def test_the_dropped_grant_is_reported(mended: Mended) -> None:
         only(told.of(DROPPED), "mariadb_user")
 
 
-def test_the_run_mends_all_and_nothing_else(mended: Mended, frontends: Mapping[str, Host]) -> None:
+def test_the_flushed_rules_are_reported(mended: Mended) -> None:
+    """By the look and by the run: what counts is what the kernel has, for the file is as it was."""
+    for told in (mended.predicted, mended.made):
+        assert ["systemd" in change.action for change in told.of(FLUSHED)] == [True], told.of(FLUSHED)
+
+
+def test_the_run_mends_all_and_nothing_else(mended: Mended, machines: Mapping[str, Host]) -> None:
     """No damage is left, and each machine changed in its own damage and what follows from it."""
     mended.made.must_succeed()
-    assert damages(frontends) == (False, False, False)
+    assert damages(machines) == (False, False, False, False)
     assert [change.host for change in mended.made.changes if any(CONF in diff for diff in change.diffs)] == [EDITED]
     assert [change.host for change in mended.made.changes if "mariadb_user" in change.action] == [DROPPED]
 

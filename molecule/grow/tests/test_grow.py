@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -184,10 +185,25 @@ def test_removing_fails_no_request(removed: list[Step]) -> None:
 
 def test_what_is_removed_runs_nothing_of_ours(removed: list[Step], machines: Mapping[str, Machine]) -> None:
     """Stopped, and it stays so after a boot."""
-    for name, units in ((WEB, ("opennebula-sunstone", "nebula-loopback")), (NODE, ("libvirtd",))):
+    ours = "nebula-firewall"
+    for name, units in ((WEB, ("opennebula-sunstone", "nebula-loopback", ours)), (NODE, ("libvirtd", ours))):
         for unit in units:
             assert machines[name].run("systemctl is-active %s", unit).stdout.strip() != "active", (name, unit)
             assert machines[name].run("systemctl is-enabled %s", unit).stdout.strip() != "enabled", (name, unit)
+
+
+def test_what_is_removed_is_let_in_no_more(removed: list[Step], lab: Lab, machines: Mapping[str, Machine]) -> None:
+    """Its address is in no rule of those that it reached, and its own rules are gone."""
+
+    def named(name: str, rules: str) -> bool:
+        return bool(re.search(rf"(?<![\d.]){re.escape(str(lab.host(name).address))}(?![\d.])", rules))
+
+    for name, of in ((WEB, ("fe1", "cache1")), (NODE, ("fe1", "node1"))):
+        for other in of:
+            rules = machines[other].check_output("nft list table inet nebula_ha_firewall")
+            assert named("fe2", rules)
+            assert not named(name, rules), (name, other)
+        assert machines[name].run("nft list table inet nebula_ha_firewall").rc != 0
 
 
 def test_without_the_lines_nothing_is_left_to_do(removed: list[Step], inventory: Path) -> None:

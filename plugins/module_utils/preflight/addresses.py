@@ -17,6 +17,9 @@ except ImportError:
 from .cloud import Cloud
 from .fault import Broken, Fault, shown
 
+# The shortest length of a trusted network, by version.
+WIDEST = {4: 8, 6: 16}
+
 
 def address_faults(cloud: Cloud, names: Sequence[str]) -> List[Fault]:
     """Every fault of the addresses of these machines."""
@@ -55,7 +58,7 @@ def address_faults(cloud: Cloud, names: Sequence[str]) -> List[Fault]:
             fix = "give every host its own"
             faults.append(Fault("one_address", shown("", str(address)), name, f"{seen[address]} has it too", fix))
         seen.setdefault(address, name)
-    return faults + _floating_faults(cloud, network, seen)
+    return faults + _floating_faults(cloud, network, seen) + _trusted_faults(cloud)
 
 
 def _floating_faults(cloud: Cloud, network: Any, taken: Dict[Any, str]) -> List[Fault]:
@@ -71,6 +74,35 @@ def _floating_faults(cloud: Cloud, network: Any, taken: Dict[Any, str]) -> List[
         fix = "choose an address of one_subnet that no machine has"
         return [Fault(variable, shown("", value), None, f"it is {taken[address]}'s own", fix)]
     return _place_faults(variable, None, address, network)
+
+
+def _trusted_faults(cloud: Cloud) -> List[Fault]:
+    """Who is let in at every port: addresses and networks, and not half the world."""
+    variable = "one_trusted_sources"
+    sources = cloud.values.get(variable) or []
+    if not isinstance(sources, list):
+        fix = "write addresses or networks in brackets: [192.0.2.200, 198.51.100.0/24]"
+        return [Fault(variable, shown("", sources), None, "it is no list", fix)]
+    faults = []
+    for source in sources:
+        network = _place(source)
+        if network is None:
+            fix = "write an address or address/length, such as 192.0.2.200 or 198.51.100.0/24; names are not looked up"
+            faults.append(Fault(variable, shown("", source), None, "it is no address or network", fix))
+        elif network.prefixlen < WIDEST[network.version]:
+            problem = "it opens every port, oned's among them, to half the world or more"
+            fix = f"name the machines, or networks of /{WIDEST[network.version]} and longer that only they are in"
+            faults.append(Fault(variable, shown("", source), None, problem, fix))
+        elif network.ip != network.cidr.ip:
+            fix = f"write {network.cidr}, or {network.ip} for that address alone"
+            faults.append(Fault(variable, shown("", source), None, "its address has bits beyond its length", fix))
+    return faults
+
+
+def _place(source: Any) -> Any:
+    """A network, or an address as one; none when it is neither."""
+    address = as_address(source)
+    return _network(source) if address is None else netaddr.IPNetwork(address)
 
 
 def _place_faults(variable: str, name: Any, address: Any, network: Any) -> List[Fault]:

@@ -50,6 +50,7 @@ GOOD: dict[str, Any] = {
     "one_certificate_key": "",
     "one_sunstone_port": 9869,
     "one_memcached_port": 11211,
+    "one_trusted_sources": [],
     "one_datastore_source": "",
     "one_datastore_fstype": "nfs",
     "one_datastore_options": "",

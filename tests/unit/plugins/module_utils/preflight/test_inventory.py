@@ -233,3 +233,30 @@ def test_two_names_that_differ_in_case_only() -> None:
 def test_long_random_secrets_are_no_placeholders() -> None:
     assert secret_problem("p4ssAdminx" + SECRET) == ""
     assert secret_problem(SECRET) == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("0.0.0.0/0", "half the world"),
+        ("::/0", "half the world"),
+        ("128.0.0.0/1", "half the world"),
+        ("2000::/3", "half the world"),
+        ("monitor.example.org", "no address or network"),
+        ("192.0.2", "no address or network"),
+        ("192.0.2.0/33", "no address or network"),
+        ("", "no address or network"),
+        (192, "no address or network"),
+        ("192.0.2.7/24", "bits beyond"),
+    ],
+)
+def test_a_trusted_source_that_is_refused(source: Any, words: str) -> None:
+    fault = one(hosts(one_trusted_sources=["198.51.100.9", source]))
+    assert fault.variable == "one_trusted_sources" and words in fault.problem and fault.fix
+
+
+def test_trusted_sources() -> None:
+    good = ["192.0.2.200", "198.51.100.0/24", "10.0.0.0/8", "2001:db8::7", "2001:db8::/32", "fd00::/16"]
+    assert faults(hosts(one_trusted_sources=good)) == []
+    assert "no list" in one(hosts(one_trusted_sources="192.0.2.200")).problem
+    assert [fault.value for fault in faults(hosts(one_trusted_sources=["x", "192.0.2.1", "y"]))] == ["'x'", "'y'"]
