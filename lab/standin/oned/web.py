@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from typing import Any
 _SERVER = "Xmlrpc-c_Abyss/1.33.14 (nebula stand-in)"
 _NOT_ALLOWED = b"<HTML><HEAD><TITLE>Error 405</TITLE></HEAD><BODY><H1>Error 405</H1><P>POST only</P></BODY></HTML>"
 MAX_BYTES = 64 * 2**20
+RESET = 1
 
 
 class Web(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -27,9 +30,22 @@ class Web(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__(address, _Handler)
 
     def get_request(self) -> tuple[socket.socket, str]:
-        """Take no further connection before one ends: whoever it is waits, a leader's own words included."""
+        """Take no further connection before one ends: whoever it is waits, a leader's own words included.
+
+        The recorded server's library asks who it is that it took, and ends the process if nobody is there any more."""
         self._free.acquire()
-        return super().get_request()
+        try:
+            connection, address = super().get_request()
+            connection.getpeername()
+        except OSError as error:
+            print(f"oned: a client reset its connection before it was taken: {error}", file=sys.stderr, flush=True)
+            os._exit(RESET)
+        return connection, address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who goes before its call is read does no harm; anything else is shown with its place."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         super().shutdown_request(request)
