@@ -19,7 +19,6 @@ from lab.standin.packages import VERSION, BuildError, build_all, modes
 
 from . import http_situations, listed
 from .driver import REAL, STANDIN, DriverError, Machine, Timers, each, hand_out, machines
-from .listener import DEVIATIONS, Deviations
 from .masks import ADDRESSES, HEADERS, IDENTIFIERS, MASKS, REPEATED
 from .node import NAME, UNREACHABLE, Node
 from .plan import SITUATIONS, Runner, SituationError
@@ -103,12 +102,10 @@ def wrongly_installed(machine: Machine) -> list[str]:
     return [f"{path} is {have.get(path)}, not {mode}" for path, mode in want.items() if have.get(path) != mode]
 
 
-def report_sent(sent: Mapping[str, Sequence[str]], deviations: Deviations) -> bool:
+def report_sent(sent: Mapping[str, Sequence[str]]) -> bool:
     """What servers send each other; an answer does not show it."""
     wrong = [name for name, found in sent.items() if found]
     say(f"{len(sent)} requests between servers compared, {len(sent) - len(wrong)} of them equal")
-    for name, (positions, why) in deviations.items():
-        say(f"       but for arguments {sorted(position + 1 for position in positions)} of {name}: {why}")
     for name in wrong:
         say(f"DIFFERS sent {name}: {'; '.join(sent[name])}")
     return not wrong
@@ -149,9 +146,7 @@ def main(arguments: Sequence[str]) -> int:
                 for line in (wrong := wrongly_installed(zone[0])):
                     say(f"DIFFERS installed: {line}")
             say(f"{time.monotonic() - started:5.0f} s  installed")
-            # A real zone has no excuse.
-            deviations = DEVIATIONS if chosen.source == "standin" else {}
-            runner = Runner(zone, recordings, timers, say, str(lab.gateway), deviations, node)
+            runner = Runner(zone, recordings, timers, say, str(lab.gateway), node)
             complete = not wrong
             for title, situation in SITUATIONS[: 0 if chosen.web else chosen.only]:
                 say(f"{time.monotonic() - started:5.0f} s  {title}")
@@ -161,7 +156,7 @@ def main(arguments: Sequence[str]) -> int:
                     complete = False
                     say(f"  LOST the situation '{title}': {error}")
                     break
-            good = report(recordings, runner.differences) and report_sent(runner.sent, deviations)
+            good = report(recordings, runner.differences) and report_sent(runner.sent)
             if chosen.only is None:
                 good = http_situations.run(zone, of(http_situations.PACKAGES, files), say, chosen.quick) and good
         finally:

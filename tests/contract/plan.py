@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .compare import Zone, compare
 from .driver import Machine, Timers, each
-from .listener import Deviations, compare_call, listening
+from .listener import compare_call, listening
 from .node import NAME, UNREACHABLE, Node
 from .recording import Answer, Recording, Typed, call
 
@@ -53,7 +53,6 @@ class Runner:
     timers: Timers
     say: Callable[[str], None]
     gateway: str = ""
-    deviations: Deviations = field(default_factory=dict)
     node: Node | None = None
     differences: dict[str, list[str]] = field(default_factory=dict)
     sent: dict[str, list[str]] = field(default_factory=dict)
@@ -730,7 +729,7 @@ def requests(z: Runner) -> None:
             recording = z.recordings[name]
             z.await_(f"{name} is heard", lambda: ear.first(recording, statement) is not None, z.timers.leader())
             call = ear.first(recording, statement)
-            found = compare_call(recording, call, bound or {}, z.deviations) if call else ["was not heard"]
+            found = compare_call(recording, call, bound or {}) if call else ["was not heard"]
             z.sent[name] = found
             z.say(f"  {'differs' if found else 'equal  '}  sent {name}")
             for difference in found:

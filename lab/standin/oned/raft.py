@@ -3,12 +3,14 @@
 Its habits are those of the recorded servers: the first timeout is not random (only a retry is), granting a vote
 does not reset the voter's timer, votes are asked one after the other in the order of the ids, a record travels alone,
 a follower that lacks records is walked back one a call, there is no leader lease and no record at the start of a term
-unless the leader's log has a tail that it does not know to be committed. Its safety is Raft's.
+unless the leader's log has a tail that it does not know to be committed. Its safety is Raft's, but for the traps of the
+recorded ones that are switched on.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -57,11 +59,25 @@ class Disk(Protocol):
 
 @dataclass(frozen=True)
 class Timers:
-    """Seconds."""
+    """Seconds. A follower looks at its clock only now and then: so equal timeouts do not always end together."""
 
     election: float
     broadcast: float
     warmup: float
+    look: float = 0.0
+
+
+@dataclass(frozen=True)
+class Traps:
+    """Where the recorded servers break Raft; every one is off unless it is asked for.
+
+    stale_tail: a heartbeat says nothing about the log whose commit it carries. A follower commits up to its own last
+    record whatever that is, and the leader's record of that index then replaces it in the log and is never applied."""
+
+    stale_tail: bool = False
+
+
+RECORDED = Traps(stale_tail=True)
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,7 @@ class AskVote:
 @dataclass(frozen=True)
 class Replicate:
     """A record, or with index 0 a heartbeat. A heartbeat names the commit's record in prev_*: the follower may take
-    a commit index only for a log that it knows to be the leader's up to there."""
+    a commit index only for a log that it knows to be the leader's up to there. The recorded one has zeros there."""
 
     leader: int
     commit: int
@@ -128,9 +144,16 @@ class NotLeader(Exception):
 
 class Raft:
     def __init__(
-        self, me: int, members: Iterable[int], timers: Timers, disk: Disk, now: float, random: Callable[[], float]
+        self,
+        me: int,
+        members: Iterable[int],
+        timers: Timers,
+        disk: Disk,
+        now: float,
+        random: Callable[[], float],
+        traps: Traps = Traps(),
     ) -> None:
-        self.me = me
+        self.me, self.traps = me, traps
         self._know(members)
         self.timers = timers
         self.disk = disk
@@ -143,6 +166,7 @@ class Raft:
         self.ready_index = 0
         self.actions: list[Action] = []
         self._heartbeat = now + timers.warmup
+        self._first_look = now + timers.look * random() if timers.look else now
         self._votes: set[int] = set()
         self._to_ask: list[int] = []
         self._retry_at: float | None = None
@@ -181,7 +205,8 @@ class Raft:
     def wakeup(self) -> float:
         """When tick has something to do."""
         if self.state is State.FOLLOWER:
-            return self._heartbeat + self.timers.election
+            due, look = self._heartbeat + self.timers.election, self.timers.look
+            return self._first_look + math.ceil((due - self._first_look) / look) * look if look else due
         if self.state is State.CANDIDATE:
             return self._retry_at if self._retry_at is not None else float("inf")
         return min([self._beat_at, *self._pause.values()])
@@ -352,7 +377,7 @@ class Raft:
     def _message(self, record: Record | None) -> Replicate:
         term = self.disk.term
         if record is None:
-            prev, prev_term = self.commit, self.disk.term_at(self.commit)
+            prev, prev_term = (0, 0) if self.traps.stale_tail else (self.commit, self.disk.term_at(self.commit))
             return Replicate(self.me, self.commit, term, 0, 0, prev, prev_term or 0, "")
         before = self.disk.term_at(record.index - 1)
         return Replicate(
@@ -436,7 +461,7 @@ class Raft:
             return Answer(False, self.disk.term, LACKS_PREVIOUS)
         record = Record(message.index, message.record_term, message.sql)
         present = self.disk.term_at(message.index)
-        if message.index <= self.commit:
+        if message.index <= self.commit and not self.traps.stale_tail:
             if present != message.record_term:
                 return Answer(False, self.disk.term, f"Record {message.index} is committed here with another term")
         elif present is None or self.disk.record(message.index) != record:
@@ -452,6 +477,8 @@ class Raft:
 
     def _matched(self, heartbeat: Replicate) -> int:
         """How far this log is known to be the leader's."""
+        if self.traps.stale_tail:
+            return self.disk.last()[0]
         return heartbeat.prev_index if self.disk.term_at(heartbeat.prev_index) == heartbeat.prev_term else 0
 
     def _learn(self, commit: int) -> None:

@@ -24,6 +24,7 @@ from .store import LogDisk, RecordError, Store, StoreError, applied, read_vote
 
 FORWARD_TIMEOUT_S = 10.0
 HOOK_WAIT_AT_STOP_S = 10.0
+FOLLOWER_LOOKS_S = 0.05
 
 
 class CallError(Exception):
@@ -95,9 +96,15 @@ class Server:
         self._raft: raft.Raft | None = None
         if self.server_id >= 0:
             self._disk = LogDisk(store)
-            core_timers = raft.Timers(timers.election, timers.broadcast, warmup)
+            core_timers = raft.Timers(timers.election, timers.broadcast, warmup, FOLLOWER_LOOKS_S)
             self._raft = raft.Raft(
-                self.server_id, self._endpoints, core_timers, self._disk, time.monotonic(), random.random
+                self.server_id,
+                self._endpoints,
+                core_timers,
+                self._disk,
+                time.monotonic(),
+                random.random,
+                raft.RECORDED,
             )
 
     @property
@@ -308,7 +315,12 @@ class Server:
         return self._asked(lambda core, now: core.vote(now, term, candidate, log_index, log_term))
 
     def replicate(self, message: Replicate) -> Answer:
-        return self._asked(lambda core, now: core.replicate(now, message))
+        answer = self._asked(lambda core, now: core.replicate(now, message))
+        if answer.ok and message.heartbeat:
+            # As recorded: what a heartbeat commits is applied before it is answered, and the next record comes after.
+            with self._cv:
+                self._cv.wait_for(lambda: self._stopping or self._disk.applied >= self._core.commit, self._rpc_timeout)
+        return answer
 
     def reset_server(self, server: int) -> None:
         if self._raft is not None:

@@ -192,7 +192,8 @@ class LogDisk:
 
     def apply(self, record: Record) -> str:
         """Carry out a committed record, once even across a crash; the answer is what the database said against it."""
-        done = f"UPDATE logdb SET applied = 1 WHERE log_index = {record.index}"
+        # Not the leader's record that took its place meanwhile: that one is never applied, and the log must say so.
+        done = f"UPDATE logdb SET applied = 1 WHERE log_index = {record.index} AND term = {record.term}"
         refused = ""
         # After a failure of the database the record may have been carried out although no answer came.
         if not (self._doubt and applied(self._store) >= record.index):
@@ -208,10 +209,8 @@ class LogDisk:
 
 
 def applied(store: Store) -> int:
-    """The end of the applied records; solo servers show it as COMMIT."""
-    rows = store.rows("SELECT MIN(log_index) - 1 FROM logdb WHERE applied = 0")
-    if rows[0][0] is None:
-        rows = store.rows("SELECT MAX(log_index) FROM logdb")
+    """The highest applied record, whatever was skipped below it; solo servers show it as COMMIT."""
+    rows = store.rows("SELECT MAX(log_index) FROM logdb WHERE applied = 1")
     return int(rows[0][0] or 0)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -89,10 +89,15 @@ class Checks:
             raise Violation("state-machine safety", f"server {server} applies another record {record.index}")
 
 
-class Network:
-    """One run."""
+Core = Callable[..., Raft]
 
-    def __init__(self, seed: int, core: type[Raft] = Raft) -> None:
+
+class Network:
+    """One run. Given timers, it is a zone of so many servers in which nothing happens by itself."""
+
+    def __init__(
+        self, seed: int, core: Core = Raft, timers: Sequence[Timers] = (), call_timeout: float = CALL_TIMEOUT
+    ) -> None:
         self.random = random.Random(seed)
         self.core = core
         self.counts: Counter[str] = Counter()
@@ -100,17 +105,26 @@ class Network:
         self.now = 0.0
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
-        self.members = range(self.random.choice((3, 3, 3, 5)))
-        self.loss = self.random.choice((0.0, 0.02, 0.1))
-        self.late = self.random.choice((0.0, 0.05, 0.2))
+        self.members = range(len(timers) or self.random.choice((3, 3, 3, 5)))
+        self.loss = 0.0 if timers else self.random.choice((0.0, 0.02, 0.1))
+        self.late = 0.0 if timers else self.random.choice((0.0, 0.05, 0.2))
+        # The timers are distinct, as in a zone; two of five are equal now and then, so that elections collide.
+        self._times = timers or [Timers(ELECTION + 0.12 * (me % 4), BROADCAST, 0.0) for me in self.members]
+        self._call_timeout = call_timeout
+        # On the way one way; of a zone in peace it is the recorded time: a vote takes 5 ms.
+        self._usual = (0.001, 0.004) if timers else (0.002, 0.02)
         self.groups: dict[int, int] = {}
+        # Who has no oned that could take a call: it is refused at once, where one cut off or frozen is silent.
+        self.refusing: set[int] = set()
         self.disks = [MemoryDisk(self.counts) for _ in self.members]
         self.servers: list[Raft | None] = [None for _ in self.members]
         # A server that restarts is another one: calls and answers of its former life do not reach it.
         self.lives = [0 for _ in self.members]
         self.commits = [0 for _ in self.members]
+        self.elected: list[tuple[float, int]] = []
         self.timers = [float("inf") for _ in self.members]
-        self._faults = self._writes = True
+        self._writes = True
+        self._faults = not timers
         self.at(0.5, self._write)
         self.at(self.random.uniform(0.6, 1.2), self._fault)
         for me in self.members:
@@ -129,9 +143,7 @@ class Network:
     # Servers
 
     def start(self, me: int) -> None:
-        # The timers are distinct, as in a zone; two of five are equal now and then, so that elections collide.
-        timers = Timers(ELECTION + 0.12 * (me % 4), BROADCAST, 0.0)
-        self.servers[me] = self.core(me, self.members, timers, self.disks[me], self.now, self.random.random)
+        self.servers[me] = self.core(me, self.members, self._times[me], self.disks[me], self.now, self.random.random)
         self.lives[me] += 1
         self.commits[me] = self.disks[me].applied
         self._set_timer(me, self.servers[me])
@@ -159,6 +171,7 @@ class Network:
         for action in server.take():
             if isinstance(action, Role) and action.leader:
                 self.counts["elections"] += 1
+                self.elected.append((self.now, me))
                 self.checks.elected(me, disk.term, disk)
             elif isinstance(action, (AskVote, Send)):
                 self._call(me, action)
@@ -186,11 +199,12 @@ class Network:
         return self.groups.get(one, 0) == self.groups.get(other, 0) and self.random.random() >= self.loss
 
     def _delay(self) -> float:
-        return self.random.uniform(0.05, 1.5) if self.random.random() < self.late else self.random.uniform(0.002, 0.02)
+        return self.random.uniform(0.05, 1.5) if self.random.random() < self.late else self.random.uniform(*self._usual)
 
     def _call(self, me: int, action: AskVote | Send) -> None:
         life, over = self.lives[me], [False]
-        self.at(CALL_TIMEOUT, partial(self._fail, me, life, action, over))
+        wait = self._delay() if action.peer in self.refusing else self._call_timeout
+        self.at(wait, partial(self._fail, me, life, action, over))
         if self._reaches(me, action.peer):
             self.at(self._delay(), partial(self._arrive, me, life, action, over))
             if self.random.random() < self.late / 3:
@@ -229,6 +243,21 @@ class Network:
         self._step(me, partial(failed, self.now, action, "timed out"))  # type: ignore[arg-type]
 
     # What happens to the zone
+
+    def leader(self) -> int | None:
+        """Who leads in the highest term of those that are up and reach most."""
+        up = [me for me in self.members if self.servers[me] is not None and self.groups.get(me, 0) == 0]
+        leads = {self.disks[me].term: me for me in up if self.servers[me].state is State.LEADER}  # type: ignore[union-attr]
+        return leads[max(leads)] if leads else None
+
+    def lose(self, me: int, how: str) -> None:
+        if how == "cut":
+            self.groups = {me: 1}
+            return
+        self.servers[me] = None
+        self.lives[me] += 1
+        if how == "killed":
+            self.refusing.add(me)
 
     def calm(self, seconds: float) -> None:
         """No more faults: every server is up and hears the others; clients write for so long, then a second no more."""
@@ -286,7 +315,7 @@ class Result:
     detail: str = ""
 
 
-def simulate(seed: int, core: type[Raft] = Raft, seconds: float = 4.0) -> Result:
+def simulate(seed: int, core: Core = Raft, seconds: float = 4.0) -> Result:
     network = Network(seed, core)
     try:
         network.run(seconds)

@@ -9,6 +9,7 @@ import pytest
 
 from lab.standin.oned.raft import (
     FILLER,
+    RECORDED,
     Action,
     Answer,
     AskVote,
@@ -20,6 +21,7 @@ from lab.standin.oned.raft import (
     Send,
     State,
     Timers,
+    Traps,
 )
 from lab.standin.tests.simnet import MemoryDisk
 
@@ -267,3 +269,96 @@ def test_members_come_and_go() -> None:
         assert isinstance(send, Send)
         raft.replicate_answered(122.0, send, Answer(False, 1, "Error loading previous log record"))
     assert raft.commit == 1
+
+
+def test_who_gave_its_vote_stands_all_the_same_and_wins_the_next_term() -> None:
+    """Its timer ran on meanwhile; equal timeouts make two leaders of consecutive terms."""
+    first, second = server(1), server(2)
+    first.tick(120.0)
+    (ask, *_) = sent(first, AskVote)
+    assert isinstance(ask, AskVote)
+    first.vote_failed(120.0, ask, "refused")
+    (ask,) = sent(first, AskVote)
+    assert isinstance(ask, AskVote)
+    first.vote_answered(120.01, ask, second.vote(120.005, ask.term, 1, ask.log_index, ask.log_term))
+    assert (first.state, first.disk.term) == (State.LEADER, 1)
+    second.tick(120.007)
+    ask = next(ask for ask in sent(second, AskVote) if isinstance(ask, AskVote))
+    second.vote_failed(120.01, ask, "refused")
+    ask = next(ask for ask in sent(second, AskVote) if isinstance(ask, AskVote))
+    second.vote_answered(120.02, ask, first.vote(120.015, ask.term, 2, ask.log_index, ask.log_term))
+    assert (second.state, second.disk.term, first.state) == (State.LEADER, 2, State.FOLLOWER)
+
+
+def test_a_follower_looks_at_its_clock_now_and_then() -> None:
+    disk = MemoryDisk(Counter())
+    raft = Raft(0, (0, 1, 2), Timers(5.0, 0.5, 15.0, 0.05), disk, 100.0, lambda: 0.5)
+    assert raft.wakeup() == pytest.approx(120.025)
+    raft.replicate(101.01, heartbeat(1, 0, 0))
+    assert raft.wakeup() == pytest.approx(106.025)
+    raft.tick(raft.wakeup())
+    assert raft.state is State.CANDIDATE
+
+
+# The recorded return of a leader that was cut off with a write pending (facts/ex-leader-tail-overwritten): servers 0
+# to 2 are fe1 to fe3; records 1 to 3 of term 16 are 751 to 753, 4 is the pending one, 4 to 11 of term 17 the new
+# leader's. A row is index, term, applied.
+OLD = [(1, 16, 1), (2, 16, 1), (3, 16, 1)]
+NEW = [(index, 17) for index in range(4, 12)]
+
+
+class Row:
+    """A server with its applied records, as the daemon keeps them."""
+
+    def __init__(self, records: Iterable[int], traps: Traps) -> None:
+        self.raft = server(0, records=records, applied=3)
+        self.raft.traps = traps
+        self.applied = {(index, 16) for index in (1, 2, 3)}
+
+    def hears(self, message: Replicate) -> bool:
+        answer = self.raft.replicate(101.0, message)
+        disk = self.raft.disk
+        while disk.applied < self.raft.commit and (record := disk.record(disk.applied + 1)) is not None:
+            self.applied.add((record.index, record.term))
+            disk.applied = record.index  # type: ignore[misc]
+        return answer.ok
+
+    def rows(self) -> list[tuple[int, int, int]]:
+        last, _ = self.raft.disk.last()
+        terms = [(index, self.raft.disk.term_at(index) or 0) for index in range(1, last + 1)]
+        return [(index, term, int((index, term) in self.applied)) for index, term in terms]
+
+
+def returned(traps: Traps, heartbeat_first: bool) -> list[tuple[int, int, int]]:
+    """The log of the one that was cut off, after it heard the new leader, by heartbeat or by record first."""
+    row = Row([16, 16, 16, 16], traps)
+    assert row.rows() == [*OLD, (4, 16, 0)]
+    beat = Replicate(1, 11, 17, 0, 0, 0, 0, "") if traps.stale_tail else heartbeat(17, 11, 17)
+    records = [Replicate(1, 11, 17, index, 17, index - 1, 16 if index == 4 else 17, "new") for index, _ in NEW]
+    # The leader's own last record is too far ahead; it is walked back to the first that fits.
+    assert not row.hears(records[-1])
+    if heartbeat_first:
+        assert row.hears(beat)
+    assert all(row.hears(record) for record in records)
+    assert row.hears(beat)
+    return row.rows()
+
+
+def test_the_recorded_return_of_a_leader_whose_record_came_first() -> None:
+    assert returned(RECORDED, heartbeat_first=False) == [*OLD, *((index, 17, 1) for index, _ in NEW)]
+
+
+def test_a_heartbeat_that_comes_first_makes_it_skip_a_record() -> None:
+    """What was seen in 6 of 6 isolated leaders: nothing but the log's own column shows it."""
+    assert returned(RECORDED, heartbeat_first=True) == [*OLD, (4, 17, 0), *((index, 17, 1) for index, _ in NEW[1:])]
+    whole = [*OLD, *((index, 17, 1) for index, _ in NEW)]
+    assert returned(Traps(), heartbeat_first=True) == returned(Traps(), heartbeat_first=False) == whole
+
+
+def test_the_recorded_heartbeat_has_zeros() -> None:
+    for traps, prev in ((RECORDED, (0, 0)), (Traps(), (2, 1))):
+        raft = server(records=[1, 1], applied=2)
+        raft.traps = traps
+        elect(raft)
+        beat = next(s for s in sent(raft, Send) if isinstance(s, Send)).message
+        assert (beat.commit, beat.prev_index, beat.prev_term) == (2, *prev)

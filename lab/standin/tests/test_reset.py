@@ -1,4 +1,4 @@
-"""A connection that is reset before it is taken ends oned, as it does the recorded one; nothing else that a client does may."""
+"""A connection that is reset before it is taken ends oned, as it does the recorded one; other ends do not."""
 
 from __future__ import annotations
 

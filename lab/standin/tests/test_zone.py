@@ -207,6 +207,54 @@ def test_without_a_majority_a_write_waits_and_counts_later(trio: list[Oned], mar
     wait_for("all databases", lambda: all(names(maria, server) == ["pending"] for server in trio))
 
 
+def test_a_leader_that_comes_back_with_writes_pending_skips_a_record(trio: list[Oned], maria: Database) -> None:
+    """The recorded trap: it looks well, and only its own log shows it. Nothing reaches it while it is away, as when it
+    is cut off: a frozen one finds the records in its sockets, before any heartbeat that commits them."""
+    leader = leader_of(trio)
+    assert leader is not None
+    assert document(leader, "before")[0] is True
+    others = [server for server in trio if server is not leader]
+    wait_for("all to have it", lambda: all(names(maria, server) == ["before"] for server in trio))
+    for server in others:
+        server.kill()
+    promised: list[list[Any]] = []
+
+    def write(name: str) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            promised.append(document(leader, name))
+
+    writers = [threading.Thread(target=write, args=(f"pending-{number}",), daemon=True) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    wait_for("the record", lambda: leader.raft()["LOG_INDEX"] == leader.raft()["COMMIT"] + 1)
+    tail = leader.raft()["LOG_INDEX"]
+    leader.kill()
+    for server in others:
+        server.spawn()
+    wait_for("a leader among the others", lambda: leader_of(others))
+    for number in range(4):
+        assert document(others[0], f"committed-{number}")[0] is True
+    leader.spawn()
+    last = others[0].raft()["LOG_INDEX"]
+    wait_for("an index that looks well", lambda: leader.raft()["LOG_INDEX"] == leader.raft()["COMMIT"] == last)
+    for writer in writers:
+        writer.join(10)
+    assert not promised
+    highest = "(SELECT MAX(log_index) FROM logdb WHERE applied = 1)"
+    skipped = f"SELECT log_index FROM logdb WHERE applied = 0 AND log_index < {highest}"
+    wait_for("the last record to be applied", lambda: log_of(maria, leader)[-1][4] == 1)
+    assert maria.query(skipped, leader.name) == [(tail,)]
+    assert [maria.query(skipped, server.name) for server in others] == [[], []]
+    terms = [[row[:4] for row in log_of(maria, server)] for server in trio]
+    assert terms[0] == terms[1] == terms[2]
+    # A restart changes nothing: it goes on behind the highest applied record.
+    assert leader.stop() == 0
+    leader.start()
+    assert document(others[0], "after")[0] is True
+    wait_for("the last write", lambda: names(maria, leader)[-1] == "after")
+    assert maria.query(skipped, leader.name) == [(tail,)]
+
+
 def test_a_lost_lead_ends_a_waiting_write_without_a_text(trio: list[Oned]) -> None:
     leader = leader_of(trio)
     assert leader is not None
