@@ -89,9 +89,10 @@ class Balancer:
 
 
 @contextmanager
-def balanced(folder: Path, room: int = 200, **settings: object) -> Iterator[Balancer]:
+def balanced(folder: Path, oned_port: int = 0, **settings: object) -> Iterator[Balancer]:
     """Everything runs while the block runs."""
-    zone = Zone({name: free_port("127.0.7.1") for name in ("agent", "oned", "flow", "gate")}, room)
+    ports = {name: free_port("127.0.7.1") for name in ("agent", "oned", "flow", "gate")}
+    zone = Zone(ports | ({"oned": oned_port} if oned_port else {}))
     try:
         balancer = Balancer(folder, zone, **settings)
         with balancer.proxy.running():

@@ -24,7 +24,9 @@ RESET = struct.pack("ii", 1, 0)
 class Listener:
     """A port of a front-end; connections are taken one by one, as many at once as there is room for."""
 
-    def __init__(self, address: str, port: int, name: str, room: int = 200) -> None:
+    ROOM = 200
+
+    def __init__(self, address: str, port: int, name: str) -> None:
         """Listen."""
         self.address, self.port, self.name = address, port, name
         self.manner: Manner = "answer"
@@ -33,7 +35,7 @@ class Listener:
         self.ended = False
         self.pause = 0.0
         self.go_on = threading.Event()
-        self._room = threading.Semaphore(room)
+        self._room = threading.Semaphore(self.ROOM)
         self.socket = self._open()
 
     def _open(self) -> socket.socket:
@@ -50,10 +52,6 @@ class Listener:
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self.go_on.set()
-
-    def open(self) -> None:
-        """Listen again."""
-        self.socket = self._open()
 
     def _take(self, listening: socket.socket) -> None:
         while True:
@@ -145,11 +143,11 @@ class Agent:
 class FrontEnd:
     """One machine of the zone."""
 
-    def __init__(self, name: str, address: str, ports: dict[str, int], room: int = 200) -> None:
+    def __init__(self, name: str, address: str, ports: dict[str, int]) -> None:
         """Everything listens; it follows."""
         self.name, self.address, self.ports = name, address, ports
         self.agent = Agent(address, ports["agent"])
-        self.oned = Listener(address, ports["oned"], name, room)
+        self.oned = Listener(address, ports["oned"], name)
         self.flow = Listener(address, ports["flow"], name)
         self.gate = Listener(address, ports["gate"], name)
 
@@ -162,10 +160,10 @@ class FrontEnd:
 class Zone:
     """Three front-ends, of which at most one leads."""
 
-    def __init__(self, ports: dict[str, int], room: int = 200, base: str = "127.0.7.") -> None:
+    def __init__(self, ports: dict[str, int], base: str = "127.0.7.") -> None:
         """The first leads."""
         self.ports = ports
-        self.servers = [FrontEnd(f"fe{n}", f"{base}{n}", ports, room) for n in (1, 2, 3)]
+        self.servers = [FrontEnd(f"fe{n}", f"{base}{n}", ports) for n in (1, 2, 3)]
         self.lead("fe1")
 
     def __getitem__(self, name: str) -> FrontEnd:
