@@ -65,7 +65,10 @@ def judge_service(calls: Sequence[Call], kind: Kind, fault: Fault) -> Service:
 
 @dataclasses.dataclass(frozen=True)
 class Pause:
-    """How long one kind of call was away after a fault; the three differ by what the order itself took."""
+    """How long one kind of call was away after a fault.
+
+    The three differ by what the order itself took, and by calls that end in another order than they were sent in.
+    """
 
     failing: float | None  # longest time from the first of some that failed (its sending) to the next success; 0: none
     back: float | None  # from the order of the fault to the success that ended that time

@@ -233,12 +233,14 @@ class Drill:
             client.stop_at(end)
             calls = client.ended(AFTERWARDS + trial.SLACK)
             ran = self._ran(seen[0]) if case.thorough else []
+        servers = ask.wait_for(
+            site.servers, lambda found: all(found.values()) and leader(found) is not None, WHOLE_WITHIN
+        )
+        leading = leader(servers)
+        assert leading, servers
         # An idle zone does not tell a server that is behind what it missed: the next write does.
-        wrong = site.wrong(WHOLE_WITHIN)
-        leading = leader(site.servers())
-        assert leading, wrong
         self._write(site.endpoints[leading], "settle")
-        site.wrong(WHOLE_WITHIN)
+        wrong = site.wrong(WHOLE_WITHIN)
         after = site.servers()
         unapplied = {name: database.unapplied(host) for name, host in self._frontends().items()}
         skipping = {name for name, records in unapplied.items() if records}
