@@ -2,8 +2,9 @@
 
     python tools/test.py SUITE...        the suites are the keys of SUITES; a step can be named too
 
-Every step runs, so that one run shows every fault. Those without machines run side by side, the others each alone, as
-they measure. A step's output is kept in tests/output/NAME.log; a failed step's is printed too.
+Every step runs, so that one run shows every fault. Those without machines run side by side, then those whose machines
+mostly wait for each other; the others each alone, as they measure. A step's output is kept in tests/output/NAME.log; a
+failed step's is printed too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ SUMMARY = re.compile(rf"((?:\d+ {WORD}(?:, )?)+) in [\d.]+s")
 class Step:
     name: str
     command: list[str]
-    alone: bool = False  # it has machines, or bounds in seconds
+    alone: bool = False  # it has machines, and bounds in seconds
+    waits: bool = False  # it may run beside machines that wait more than they work
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,15 @@ def standin() -> Iterator[Step]:
 
 
 def lab() -> Iterator[Step]:
-    yield Step("lab", pytest("lab/tests"), alone=True)
+    yield Step("lab", pytest("lab/tests"), waits=True)
 
 
 def contract() -> Iterator[Step]:
-    yield Step("contract", python("-m", "tests.contract", "--quick"), alone=True)
+    yield Step("contract", python("-m", "tests.contract", "--quick"), waits=True)
 
 
+# Scenarios without machines.
+BARE = {"preflight"}
 # Minutes each: for make test-all.
 SLOW = {"built", "compact", "grow"}
 
@@ -83,7 +87,8 @@ SLOW = {"built", "compact", "grow"}
 def scenarios(names: Iterable[str]) -> Iterator[Step]:
     # The scenario `default` leaves the snapshot that the others start from
     for scenario in sorted(names, key=lambda name: (name != "default", name)):
-        yield Step(f"molecule-{scenario}", ["molecule", "test", "--scenario-name", scenario], alone=True)
+        command = ["molecule", "test", "--scenario-name", scenario]
+        yield Step(f"molecule-{scenario}", command, alone=scenario not in BARE, waits=scenario in BARE)
 
 
 def every_scenario() -> set[str]:
@@ -142,11 +147,12 @@ def run(step: Step) -> Outcome:
 
 def run_all(steps: list[Step]) -> dict[str, Outcome]:
     """Every outcome by name: first the steps that bear company, as many at once as there are processors."""
-    together = [step for step in steps if not step.alone]
-    alone = [step for step in steps if step.alone]
-    with ThreadPoolExecutor(os.cpu_count()) as lanes:
-        outcomes = dict(zip((step.name for step in together), lanes.map(run, together), strict=True))
-    return outcomes | {step.name: run(step) for step in alone}
+    companies = [[step for step in steps if not step.alone and step.waits == waits] for waits in (False, True)]
+    outcomes: dict[str, Outcome] = {}
+    for together in companies:
+        with ThreadPoolExecutor(os.cpu_count()) as lanes:
+            outcomes |= dict(zip((step.name for step in together), lanes.map(run, together), strict=True))
+    return outcomes | {step.name: run(step) for step in steps if step.alone}
 
 
 def chosen(names: list[str]) -> list[Step]:

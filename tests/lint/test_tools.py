@@ -57,9 +57,17 @@ def test_what_measures_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     command = [sys.executable, "-c", script, str(log)]
     monkeypatch.setattr(test, "OUTPUT", tmp_path)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    measures = [test.Step(name, command, alone=True) for name in ("c", "d")]
-    assert list(test.run_all([*measures, test.Step("a", command), test.Step("b", command)])) == ["a", "b", "c", "d"]
-    assert log.read_text().split() == ["0", "0", "1", "1", "0", "1", "0", "1"]
+    measures = [test.Step(name, command, alone=True) for name in ("e", "f")]
+    waits = [test.Step(name, command, waits=True) for name in ("c", "d")]
+    others = [test.Step(name, command) for name in ("a", "b")]
+    assert "".join(test.run_all([*measures, *waits, *others])) == "abcdef"
+    assert "".join(log.read_text().split()) == "0011" + "0011" + "01" + "01"
+
+
+def test_a_scenario_with_machines_runs_alone() -> None:
+    alone = {step.name: (step.alone, step.waits) for step in (*test.molecule(), *test.slow())}
+    assert {name for name, (by_itself, _) in alone.items() if not by_itself} == {"molecule-preflight"}
+    assert {name for name, (_, waits) in alone.items() if waits} == {"molecule-preflight"}
 
 
 def test_an_unknown_step_is_refused() -> None:
