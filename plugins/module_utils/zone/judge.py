@@ -142,13 +142,13 @@ def authority(answers: Sequence[Answer]) -> Answer | None:
     A machine that was only installed has a zone without servers, which counts for nothing beside another.
     """
     best: Answer | None = None
-    best_rank: tuple[bool, int, int, bool] = (False, 0, 0, False)
+    best_rank: tuple[bool, bool, int, int] = (False, False, 0, 0)
     for answer in answers:
         if answer.zone is None or answer.raft is None:
             continue
         raft = answer.raft
         leads = raft.state is ServerState.LEADER
-        rank = (leads, raft.term if leads else raft.log_term, raft.log_index, bool(answer.zone.servers))
+        rank = (bool(answer.zone.servers), leads, raft.term if leads else raft.log_term, raft.log_index)
         if best is None or rank > best_rank:
             best, best_rank = answer, rank
     return best
@@ -497,7 +497,7 @@ class _Judgement:
         if answer.zone is None:
             self._add("no_document", name, f"{name} gives its state, and cannot read the zone's document.")
         if raft.state is ServerState.SOLO:
-            if len(self.zone.servers) > 1:
+            if len(self.distinct) > 1:
                 self._judge_alone(member)
             return
         if raft.server_id != member.server.id:
@@ -606,7 +606,7 @@ class _Judgement:
         """A bootstrap that was broken off may go on; with a record anywhere it may not."""
         name = member.name
         others = [other for other in self.distinct if other is not member]
-        sentence = f"{name} runs solo though the zone has {_counted(len(self.zone.servers) - 1, 'other server')}"
+        sentence = f"{name} runs solo though the zone has {_counted(len(others), 'other server')}"
         # Two copies of the zone that run solo: each writes for itself. A new machine's own zone is no copy.
         copies = [item for item in self.distinct if item.copies_the_zone]
         holding = [other.name for other in others if other.recorded or (member in copies and other in copies)]

@@ -725,7 +725,7 @@ def test_a_deleted_leader_that_leads_on_is_named(fixtures: Path) -> None:
         Answer(endpoint(2), status("ob3"), left, "6.10.5"),
     ]
     verdict = judge(answers, expected(3))
-    assert verdict.state is Health.NO_SERVICE
+    assert verdict.state == Health.NO_SERVICE
     problem = verdict.problems[0]
     assert problem.code == "no_leader"
     assert (
@@ -786,7 +786,7 @@ def test_recorded_mismatches_of_server_id(fixtures: Path, recording: str, code: 
         ]
     )
     assert code in verdict.codes()
-    assert verdict.state is Health.DEGRADED
+    assert verdict.state == Health.DEGRADED
 
 
 def test_never_healthy_without_a_leader_that_a_majority_follows() -> None:
