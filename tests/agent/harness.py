@@ -40,7 +40,9 @@ class FakeOned:
         self.silent = threading.Event()
         self.password = SESSION
         self.calls: list[tuple[float, str]] = []
-        self.in_flight = self.most_in_flight = 0
+        # Those whose caller still waits
+        self.waiting: list[socket.socket] = []
+        self.most_in_flight = 0
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
         self.start()
@@ -71,17 +73,16 @@ class FakeOned:
         arguments, method = xmlrpc.client.loads(body)
         with self._lock:
             self.calls.append((time.monotonic(), str(method)))
-            self.in_flight += 1
-            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            self.waiting = [line for line in self.waiting if not _closed(line)] + [request.connection]
+            self.most_in_flight = max(self.most_in_flight, len(self.waiting))
         try:
-            # A caller that gives up has gone: it is in flight no longer
             while self.silent.is_set() and not _closed(request.connection):
                 time.sleep(0.01)
             if self.silent.is_set():
                 return
         finally:
             with self._lock:
-                self.in_flight -= 1
+                self.waiting = [line for line in self.waiting if line is not request.connection]
         answer = self.answer(str(method), arguments)
         text = xmlrpc.client.dumps((answer,), methodresponse=True).encode()
         request.send_response(200)
@@ -261,11 +262,11 @@ class Watch:
             turn += 1
 
     def prompt(self) -> None:
-        """Every answer came in time. On a machine that does other things one in fifty may wait for a processor."""
+        """Every answer came in time. On a machine that does much else, one in twenty may wait for a processor."""
         seconds = sorted(reply.seconds for _moment, _path, reply in self.replies)
         assert len(seconds) > 20
         late = [value for value in seconds if value > ANSWER_SECONDS]
-        assert len(late) <= len(seconds) // 50, f"{len(late)} of {len(seconds)} came late: {late}"
+        assert len(late) <= max(2, len(seconds) // 20), f"{len(late)} of {len(seconds)} came late: {late}"
         assert seconds[-1] < 0.5, seconds[-1]
 
 
@@ -275,7 +276,11 @@ LIMITS: dict[str, float] = {"services": 3.0, "disk_bytes": 0}
 
 @contextmanager
 def zone(
-    root: Path, databases: list[Database], size: int = 3, limits: dict[str, float] | None = None
+    root: Path,
+    databases: list[Database],
+    size: int = 3,
+    limits: dict[str, float] | None = None,
+    disk: Path | None = None,
 ) -> Iterator[list[Agent]]:
     """Agents of a zone whose first server leads; the databases go round."""
     names = [f"one{number + 1}" for number in range(size)]
@@ -313,7 +318,7 @@ def zone(
                 "schema": schema,
                 "zone_schema": f"{schema}_zone",
             },
-            "disk_paths": [str(root)],
+            "disk_paths": [str(disk or root)],
             "intervals": INTERVALS,
             "limits": {**LIMITS, **(limits or {})},
         }
@@ -322,8 +327,9 @@ def zone(
     try:
         for agent in agents:
             agent.start()
-        wait_for("a leader", lambda: agents[0].says("/leader") == 200, 10)
-        wait_for("all readable", lambda: all(agent.says("/server") == 200 for agent in agents), 10)
+        wait_for("a leader", lambda: agents[0].says("/leader") == 200, 40)
+        wait_for("its services", agents[0].leads.exists, 40)
+        wait_for("all readable", lambda: all(agent.says("/server") == 200 for agent in agents), 40)
         yield agents
     finally:
         for agent in agents:

@@ -3,6 +3,9 @@
 
 import sys
 
-from health_agent.service import main
+# pymysql would load it for passwords, which a socket does not need: 8 MB.
+sys.modules["cryptography"] = None  # type: ignore[assignment]
+
+from health_agent.service import main  # noqa: E402
 
 sys.exit(main(sys.argv[1:]))

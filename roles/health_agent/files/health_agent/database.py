@@ -8,20 +8,16 @@ index over `applied`, so it is read in pieces, each bounded by the server itself
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Callable
 
-# pymysql would load it for passwords, which a socket does not need: 8 MB.
-sys.modules.setdefault("cryptography", None)  # type: ignore[arg-type]
+import pymysql
+from pymysql.constants import CR, ER
+from zone.model import DatabaseState, LogFacts
 
-import pymysql  # noqa: E402
-from pymysql.constants import CR, ER  # noqa: E402
-from zone.model import DatabaseState, LogFacts  # noqa: E402
-
-from .board import Board, DatabaseSight  # noqa: E402
+from .board import Board, DatabaseSight
 
 # Indexes that are named in an answer, and kept in memory.
 SHOWN = 20
@@ -30,7 +26,7 @@ KEPT = 20_000
 TAIL = 5000
 # Seconds that MariaDB may spend on one piece of the log.
 PIECE_SECONDS = 0.05
-PIECE_LEAST, PIECE_FIRST, PIECE_MOST = 100, 2000, 5000
+PIECE_LEAST, PIECE_FIRST, PIECE_MOST = 500, 2000, 5000
 # Nothing of the log lies above it: a -1 that marks something else is 2^64 - 1 in an unsigned column.
 ABOVE = 2**63 - 1
 STATEMENT_TIMEOUT = 1969
