@@ -393,15 +393,14 @@ class Drill:
             host.check_output(f"rm -f {HOOKS_LOG}; printf %s > {HOOK}; chmod 755 {HOOK}", script)
         template = f'NAME = "drill"\nTYPE = "api"\nCALL = "one.document.allocate"\nCOMMAND = "{HOOK}"\nREMOTE = "NO"\n'
         site = self._site
-        hook = ask.ask(site.endpoints[leading], site.session, "one.hook.allocate", template)
-        assert isinstance(hook, int)
         try:
+            hook = ask.ask(site.endpoints[leading], site.session, "one.hook.allocate", template)
             yield
-        finally:
             gone = rpc.call(site.cloud.api, "one.hook.delete", (site.session, hook), 5, site.cloud.ca)
+            assert gone.outcome == "acknowledged", gone.reason
+        finally:
             for host in self._frontends().values():
                 host.check_output(f"rm -f {HOOKS_LOG} {HOOK}")
-            assert gone.outcome == "acknowledged", gone.reason
 
     def _ran(self, name: str) -> list[float]:
         """Give the times at which the hook ran on a machine."""
