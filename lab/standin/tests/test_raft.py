@@ -339,6 +339,8 @@ def returned(traps: Traps, heartbeat_first: bool) -> list[tuple[int, int, int]]:
     assert not row.hears(records[-1])
     if heartbeat_first:
         assert row.hears(beat)
+        # Up to its own last record, or to the last that is the leader's too.
+        assert row.raft.commit == (4 if traps.stale_tail else 3)
     assert all(row.hears(record) for record in records)
     assert row.hears(beat)
     return row.rows()
