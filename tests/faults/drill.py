@@ -395,8 +395,10 @@ class Drill:
         site = self._site
         try:
             hook = ask.ask(site.endpoints[leading], site.session, "one.hook.allocate", template)
-            yield
-            gone = rpc.call(site.cloud.api, "one.hook.delete", (site.session, hook), 5, site.cloud.ca)
+            try:
+                yield
+            finally:
+                gone = rpc.call(site.cloud.api, "one.hook.delete", (site.session, hook), 5, site.cloud.ca)
             assert gone.outcome == "acknowledged", gone.reason
         finally:
             for host in self._frontends().values():
