@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import signal
 import socket
 import ssl
 import subprocess
@@ -97,24 +98,45 @@ class Proxy:
         self.log = folder / "haproxy.log"
         self.config.write_text(text)
         self.certificate = folder / "one.pem"
+        self._master: subprocess.Popen[bytes] | None = None
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Proxy]:
         """Run it while the block runs."""
         done = subprocess.run([HAPROXY, "-c", "-q", "-f", self.config], capture_output=True, text=True, check=False)
         assert done.returncode == 0 and not done.stderr, done.stderr + self.config.read_text()
-        with self.log.open("w") as log, subprocess.Popen([HAPROXY, "-db", "-f", self.config], stderr=log) as process:
+        with (
+            self.log.open("w") as log,
+            subprocess.Popen([HAPROXY, "-W", "-f", self.config], stdout=log, stderr=log) as run,
+        ):
             try:
+                self._master = run
                 wait_until("HAProxy answers", self._answers)
                 yield self
             finally:
-                process.kill()
+                run.terminate()
 
     def _answers(self) -> bool:
         try:
             return bool(self.servers())
         except (FileNotFoundError, ConnectionRefusedError):
             return False
+
+    def reload(self) -> None:
+        """Have it read its settings again, and wait for the process that has."""
+        assert self._master is not None
+        # A master that has just begun does not hear it
+        wait_until("it is older than a second", lambda: self.age() > 1)
+        old = self._told("Pid")
+        self._master.send_signal(signal.SIGUSR2)
+        wait_until("another process answers", lambda: self._told("Pid") != old)
+
+    def age(self) -> int:
+        """Seconds since the process that answers has begun."""
+        return int(self._told("Uptime_sec"))
+
+    def _told(self, name: str) -> str:
+        return dict(line.split(": ", 1) for line in self.say("show info").splitlines() if ": " in line)[name]
 
     def say(self, command: str) -> str:
         """Ask its runtime interface."""

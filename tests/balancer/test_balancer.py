@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -126,15 +127,44 @@ def test_of_two_that_say_they_lead_neither_gets_a_call(balancer: Balancer, name:
 
 
 def test_a_start_loses_no_call(tmp_path: Path) -> None:
-    """Before the first checks every server counts as up; any oned passes a call on to the leader."""
+    """Before the first check every server counts as up; a call goes on where it is when that one follows."""
     zone = Zone({name: free_port("127.0.7.1") for name in ("agent", "oned", "flow", "gate")})
+    for server in zone:
+        server.oned.pause = 2.0
     try:
-        balancer = Balancer(tmp_path, zone, balancer_check_interval_ms=5000)
+        balancer = Balancer(tmp_path, zone, balancer_check_interval_ms=1500)
         with balancer.proxy.running():
-            assert balancer.proxy.up("api") == ["fe1", "fe2", "fe3"]
-            assert balancer.ask("api", "early").status == 200
+            early = [balancer.begin("api", body) for body in numbered("early", 9)]
+            wait_until("they are under way", lambda: len(zone.received()) == 9, 2)
+            assert {who for who, _ in zone.received()} == {"fe1", "fe2", "fe3"}
+            balancer.settled("fe1")
+            assert not any(future.done() for future in early)
+            assert [future.result().status for future in early] == [200] * 9
     finally:
         zone.close()
+
+
+def test_a_reload_loses_no_call(balancer: Balancer) -> None:
+    """As systemd does it: the new process takes the sockets over, the old one ends with its last call."""
+    for server in balancer.zone:
+        server.oned.pause = 0.01
+    over = threading.Event()
+
+    def call() -> list[int]:
+        return [balancer.ask("api", "x").status for _ in iter(over.is_set, True)]
+
+    callers = [balancer.clients.submit(call) for _ in range(4)]
+    try:
+        for _ in range(2):
+            balancer.proxy.reload()
+            balancer.settled("fe1")
+            # Its rule about two leaders begins, and nothing changes for those that call
+            wait_until("it is older than two seconds", lambda: balancer.proxy.age() > 2)
+    finally:
+        over.set()
+    statuses = [status for future in callers for status in future.result()]
+    assert Counter(statuses) == {200: len(statuses)}
+    assert len(statuses) > 20
 
 
 def test_what_oned_has_no_room_for_waits_shortly(tmp_path: Path) -> None:
