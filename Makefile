@@ -53,7 +53,7 @@ build: tools ## the collection as a tarball, installed and syntax-checked in a s
 	@python tools/build.py
 
 .PHONY: test-all
-test-all: test ## make test, then the whole contract, the slower scenarios and ansible-test sanity
+test-all: test ## make test, then the judge's mutants, the whole contract, the slower scenarios and ansible-test sanity
 	@python tools/test.py slow
 	@$(MAKE) sanity
 
@@ -62,7 +62,7 @@ bench: test-tools ## the figures of the README; ROUNDS=3, ROUNDS=drill for the l
 	@python tools/bench.py $(ROUNDS)
 
 .PHONY: docs
-docs: tools ## tables of variables in the roles' READMEs, from their argument specs
+docs: tools ## tables of variables in the roles' READMEs, from their argument specs; of codes in docs/health.md
 	@PYTHONPATH=. python tools/role_docs.py
 
 .PHONY: changelog

@@ -1,4 +1,7 @@
-"""Writes the tables of every role's README: variables from its argument spec, ports from module_utils/ports.py."""
+"""Writes the tables of every role's README: variables from its argument spec, ports from module_utils/ports.py.
+
+And the table of the zone's problems in docs/health.md, from module_utils/zone/problems.py.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from typing import Any
 import yaml
 
 from plugins.module_utils import ports
+from plugins.module_utils.zone import problems
 
 ROOT = Path(__file__).resolve().parent.parent
+HEALTH = ROOT / "docs" / "health.md"
 LISTENS = {
     ports.ALL: "all addresses",
     ports.OWN: "`one_address`",
@@ -91,6 +96,20 @@ def rendered(readme: str, role: Path) -> str:
     return replaced(replaced(readme, "## Variables", table(role)), "## Ports", port_table(role))
 
 
+def code_table() -> str:
+    """Every code of a zone's judgement; what a sentence fills in stands in capitals."""
+    rows = []
+    for code, kind in problems.KINDS.items():
+        steps = " Or: ".join(re.sub(r"\{(\w+)\}", lambda match: match.group(1).upper(), step) for step in kind.steps)
+        rows.append(f"| `{code}` | {kind.severity.value} | {kind.meaning} | {steps} |")
+    return "\n".join(["| Code | Weight | What it means | Next step |", "|---|---|---|---|", *rows])
+
+
+def health(text: str) -> str:
+    """docs/health.md with its table of codes as the judge has them."""
+    return replaced(text, "## Codes of a zone", code_table())
+
+
 def roles() -> list[Path]:
     return sorted(path.parent.parent for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
 
@@ -100,6 +119,7 @@ def main() -> int:
         readme = role / "README.md"
         if readme.exists():
             readme.write_text(rendered(readme.read_text(encoding="utf-8"), role), encoding="utf-8")
+    HEALTH.write_text(health(HEALTH.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

@@ -141,17 +141,14 @@ def authority(answers: Sequence[Answer]) -> Answer | None:
 
     A machine that was only installed has a zone without servers, which counts for nothing beside another.
     """
-    best: Answer | None = None
-    best_rank: tuple[bool, bool, int, int] = (False, False, 0, 0)
+    ranked = []
     for answer in answers:
-        if answer.zone is None or answer.raft is None:
-            continue
-        raft = answer.raft
-        leads = raft.state is ServerState.LEADER
-        rank = (bool(answer.zone.servers), leads, raft.term if leads else raft.log_term, raft.log_index)
-        if best is None or rank > best_rank:
-            best, best_rank = answer, rank
-    return best
+        raft, document = answer.raft, answer.zone
+        if raft is not None and document is not None:
+            leads = raft.state is ServerState.LEADER
+            term = raft.term if leads else raft.log_term
+            ranked.append(((bool(document.servers), leads, term, raft.log_index), answer))
+    return max(ranked, key=lambda item: item[0])[1] if ranked else None
 
 
 def judge(
@@ -236,13 +233,11 @@ class _Member:
         return self.state is ServerState.SOLO and document is not None and len(document.servers) > 1
 
     @property
-    def known_empty(self) -> bool:
-        """Whether it shows that it holds no record; where no oned was started yet, none listens."""
-        if self.recorded:
-            return False
+    def unclear(self) -> bool:
+        """Whether it may hold records that nothing shows; where no oned was started yet, none listens."""
         failure = self.answer.failure
-        known = self.machine is not None and self.machine.log is not None
-        return self.answer.raft is not None or known or (failure is not None and failure.kind is FailureKind.REFUSED)
+        refused = failure is not None and failure.kind is FailureKind.REFUSED
+        return self.index is None and not refused
 
 
 class _Judgement:
@@ -277,8 +272,9 @@ class _Judgement:
             reverse=True,
         )
         self.leader = next((item for item in self.claimants if self._followers(item.term) >= self.quorum), None)
-        top = self.leader or (self.claimants[0] if self.claimants else None)
-        self.following = 0 if top is None else self._followers(top.term)
+        self.top = self.leader or next(iter(self.claimants), None)
+        self.following = 0 if self.top is None else self._followers(self.top.term)
+        self.only = next(iter(self.distinct), None)
         self.able = True
         self.problems: list[Problem] = []
 
@@ -305,11 +301,14 @@ class _Judgement:
         if solo is None:
             self._judge_quorum()
             self._judge_claimants()
-            self._judge_storing()
+            if self.leader is not None:
+                self._judge_storing(self.leader)
         else:
-            self._judge_solo_machine(self._solo_name(), self.machines.get(endpoint_key(solo.endpoint)))
+            self._judge_solo_machine(self.machines.get(endpoint_key(solo.endpoint)))
         self._judge_entries()
         for member in self.distinct:
+            if self.leader is not None and member.index is not None:
+                self._judge_pace(member, self.leader, member.index)
             self._judge_server(member)
             self._judge_machine(member)
         self._judge_versions()
@@ -321,23 +320,21 @@ class _Judgement:
 
     def _judge_solo(self) -> Answer | None:
         """A zone of one: the answer of the server that serves it alone, or None if Raft has to elect it."""
-        answer = self.distinct[0].answer if self.distinct else self.source
-        name = self.distinct[0].server.name if self.distinct else self._name_of(self.source)
+        answer = self.source if self.only is None else self.only.answer
+        name = self._only_name()
         self._add(
             "single",
             name,
             f"The zone {self.zone.name} has a single server: when {name} stops, the service stops.",
         )
-        if answer.raft is not None and answer.raft.state is ServerState.SOLO:
-            return answer
-        return None
+        return answer if answer.raft is not None and answer.raft.state is ServerState.SOLO else None
 
-    def _judge_solo_machine(self, name: str, machine: MachineFacts | None) -> None:
+    def _judge_solo_machine(self, machine: MachineFacts | None) -> None:
         if machine is None:
             return
-        self._judge_able(name, machine, 0)
-        if not self.distinct:
-            self.problems += _machine_problems(name, machine)
+        self._judge_able(self._only_name(), machine)
+        if self.only is None:
+            self.problems += _machine_problems(self._only_name(), machine)
 
     def _judge_quorum(self) -> None:
         total = len(self.zone.servers)
@@ -352,13 +349,12 @@ class _Judgement:
             )
         if self.leader is not None or (self.claimants and self.answering < self.quorum):
             return
-        if self.claimants:
-            top = self.claimants[0]
+        if self.top is not None:
             self._add(
                 "no_leader",
-                top.server.name,
+                self.top.name,
                 (
-                    f"No server leads: {top.server.name} says it does in term {top.term}, but {self.following} "
+                    f"No server leads: {self.top.name} says it does in term {self.top.term}, but {self.following} "
                     f"of {total} servers are with it and a majority is {self.quorum}."
                 ),
                 1,
@@ -367,31 +363,22 @@ class _Judgement:
             sentence = (
                 f"No server leads: none of the {self.answering} of {total} servers that answer is in state leader."
             )
-            outsider = self._leading_outsider()
-            if outsider is not None and outsider.raft is not None:
-                name = self._name_of(outsider)
-                sentence = (
-                    f"No server of the zone leads, but {name} ({outsider.endpoint}), "
-                    f"which the zone does not list, says that it leads in term {outsider.raft.term}."
-                )
-                self._add("no_leader", None, sentence, 2, name=name)
-            else:
-                self._add("no_leader", None, sentence)
-
-    def _leading_outsider(self) -> Answer | None:
-        """A server that was deleted from the zone and leads on."""
-        inside = {endpoint_key(server.endpoint) for server in self.zone.servers}
-        for key, answer in self.by_endpoint.items():
-            if key not in inside and answer.raft is not None and answer.raft.state is ServerState.LEADER:
-                return answer
-        return None
+            # No server of the list says that it leads; one that was deleted from it may lead on.
+            for answer in self.by_endpoint.values():
+                if answer.raft is not None and answer.raft.state is ServerState.LEADER:
+                    name = self._name_of(answer)
+                    sentence = (
+                        f"No server of the zone leads, but {name} ({answer.endpoint}), "
+                        f"which the zone does not list, says that it leads in term {answer.raft.term}."
+                    )
+                    self._add("no_leader", None, sentence, 2, name=name)
+                    return
+            self._add("no_leader", None, sentence)
 
     def _judge_claimants(self) -> None:
-        if len(self.claimants) < 2:
-            return
-        top = self.leader or self.claimants[0]
+        top = self.top
         for member in self.claimants:
-            if member is top:
+            if top is None or member is top:
                 continue
             if member.term == top.term:
                 sentence = f"{top.server.name} and {member.server.name} both say that they lead in term {top.term}."
@@ -405,7 +392,7 @@ class _Judgement:
                 step = 0
             self._add("two_leaders", member.server.name, sentence, step)
 
-    def _judge_able(self, name: str, machine: MachineFacts, others: int) -> None:
+    def _judge_able(self, name: str, machine: MachineFacts) -> None:
         """Whether the server that takes writes can store them."""
         if machine.writable:
             return
@@ -414,19 +401,19 @@ class _Judgement:
             "leader_unable",
             name,
             f"{name} leads, and its own database {_database(machine)}: no write can commit.",
-            0 if others else 1,
+            0 if len(self.distinct) > 1 else 1,
         )
 
-    def _judge_storing(self) -> None:
+    def _judge_storing(self, leader: _Member) -> None:
         """Whether a majority stores what the leader writes."""
-        if self.leader is None:
-            return
-        if self.leader.machine is not None:
-            self._judge_able(self.leader.name, self.leader.machine, len(self.distinct) - 1)
+        if leader.machine is not None:
+            self._judge_able(leader.name, leader.machine)
         failing = [
             member
             for member in self.distinct
-            if self._follows(member) and (not member.writable or self._out_of_window(member))
+            if member.state is ServerState.FOLLOWER
+            and member.term == leader.term
+            and (not member.writable or self._out_of_window(member, leader))
         ]
         storing = self.following - len(failing)
         if self.able and storing < self.quorum:
@@ -435,37 +422,33 @@ class _Judgement:
             self._add(
                 "no_quorum",
                 None,
-                f"Only {storing} of {len(self.zone.servers)} servers store what {self.leader.name} writes, "
-                f"a majority is {self.quorum}: {names} {'does' if len(failing) == 1 else 'do'} not.",
+                f"Only {storing} of {len(self.zone.servers)} servers store what {leader.name} writes, "
+                f"a majority is {self.quorum}: {names} {_plural(failing, 'does', 'do')} not.",
                 1,
                 servers=names,
             )
 
-    def _follows(self, member: _Member) -> bool:
-        """Whether it follows the leader in its term."""
-        leader = self.leader
-        return leader is not None and member.state is ServerState.FOLLOWER and member.term == leader.term
-
-    def _stands_still(self, member: _Member) -> bool:
+    @staticmethod
+    def _stands_still(member: _Member, leader: _Member) -> bool:
         """Whether it was behind in the first look, and has not moved since, while the leader has."""
-        leader, raft, before = self.leader, member.raft, member.before
-        if leader is None or raft is None or before is None or not self._follows(member):
+        then, now, before, raft = leader.before, leader.raft, member.before, member.raft
+        if then is None or now is None or before is None or raft is None:
             return False
-        then, now = leader.before, leader.raft
-        if then is None or now is None or then.state is not ServerState.LEADER:
+        # Both looks fell into one reign.
+        states = (then.state, before.state, raft.state)
+        if states != (ServerState.LEADER, ServerState.FOLLOWER, ServerState.FOLLOWER):
             return False
-        if not then.term == now.term == before.term or before.state is not ServerState.FOLLOWER:
+        if len({then.term, now.term, before.term, raft.term}) > 1:
             return False
         return before.log_index == raft.log_index < then.log_index < now.log_index
 
-    def _out_of_window(self, member: _Member) -> bool:
+    def _out_of_window(self, member: _Member, leader: _Member) -> bool:
         """Whether the leader no longer has what it needs next; its pace tells, where the leader's log is not known."""
-        leader, index = self.leader, member.index
-        if leader is None or leader is member or index is None or member.state is ServerState.SOLO:
+        if member is leader or member.index is None or member.state is ServerState.SOLO:
             return False
         if leader.machine is not None and leader.machine.log is not None:
-            return index < leader.machine.log.oldest
-        return member.writable and self._stands_still(member)
+            return member.index < leader.machine.log.oldest
+        return member.writable and self._stands_still(member, leader)
 
     def _judge_entries(self) -> None:
         total = len(self.zone.servers)
@@ -490,7 +473,6 @@ class _Judgement:
 
     def _judge_server(self, member: _Member) -> None:
         name, answer, raft = member.name, member.answer, member.raft
-        self._judge_pace(member)
         if raft is None:
             self._judge_silent(name, answer)
             return
@@ -524,27 +506,23 @@ class _Judgement:
         ):
             self._add("candidate", name, f"{name} asks for votes (term {raft.term}) and follows nobody.")
 
-    def _judge_pace(self, member: _Member) -> None:
-        leader = None if self.leader is None else self.leader.raft
-        index = member.index
-        if leader is None or index is None:
-            return
-        lag = leader.log_index - index
-        still = self._stands_still(member)
-        if self._out_of_window(member):
-            log = None if self.leader is None or self.leader.machine is None else self.leader.machine.log
+    def _judge_pace(self, member: _Member, leader: _Member, index: int) -> None:
+        newest = leader.index or 0
+        still = self._stands_still(member, leader)
+        if self._out_of_window(member, leader):
+            log = None if leader.machine is None else leader.machine.log
             why = (
                 f"stands still at index {index} while the leader's moves"
                 if log is None
                 else f"ends at index {index}, the leader's log begins at {log.oldest}"
             )
             self._add("out_of_window", member.name, f"The log of {member.name} {why}: it cannot catch up.")
-        elif member.state is ServerState.FOLLOWER and (lag > self.max_lag or still):
+        elif member.state is ServerState.FOLLOWER and (newest - index > self.max_lag or still):
             self._add(
                 "lagging",
                 member.name,
-                f"{member.name} is {_counted(lag, 'record')} behind the leader "
-                f"(index {index}, the leader has {leader.log_index})" + (" and stands still." if still else "."),
+                f"{member.name} is {_counted(newest - index, 'record')} behind the leader "
+                f"(index {index}, the leader has {newest})" + (" and stands still." if still else "."),
             )
 
     def _judge_machine(self, member: _Member) -> None:
@@ -572,9 +550,7 @@ class _Judgement:
         for member in self.distinct:
             if member.machine is not None and member.machine.credentials is not None:
                 known.setdefault(member.machine.credentials, []).append(member)
-        if len(known) < 2:
-            return
-        common = max(known.values(), key=lambda members: (len(members), self.leader in members))
+        common = max(known.values(), key=lambda members: (len(members), self.leader in members), default=[])
         for members in known.values():
             if members is common:
                 continue
@@ -610,7 +586,7 @@ class _Judgement:
         # Two copies of the zone that run solo: each writes for itself. A new machine's own zone is no copy.
         copies = [item for item in self.distinct if item.copies_the_zone]
         holding = [other.name for other in others if other.recorded or (member in copies and other in copies)]
-        unknown = [other.name for other in others if not other.known_empty]
+        unknown = [other.name for other in others if other.unclear]
         if self.leader is not None:
             self._add("diverged", name, f"{sentence}: what it writes diverges from them.")
         elif member.recorded or holding:
@@ -632,10 +608,8 @@ class _Judgement:
         for member in self.distinct:
             if member.answer.version:
                 versions.setdefault(member.answer.version, []).append(member.server.name)
-        if len(versions) < 2:
-            return
         leader_version = None if self.leader is None else self.leader.answer.version
-        common = leader_version or max(versions, key=lambda item: len(versions[item]))
+        common = leader_version or max(versions, key=lambda item: len(versions[item]), default="")
         for version, names in versions.items():
             if version == common:
                 continue
@@ -716,15 +690,16 @@ class _Judgement:
         problems = in_order(self.problems)
         serving = (self.leader is not None or solo is not None) and self.zone.enabled and self.able
         state = _state(problems, serving)
-        raft = solo.raft if solo is not None else (self.leader.raft if self.leader is not None else None)
+        serves = solo if solo is not None else None if self.leader is None else self.leader.answer
+        raft = None if serves is None else serves.raft
         leader_name = leader_endpoint = None
         leader_id: int | None = None
         if self.leader is not None:
             leader_name, leader_id = self.leader.server.name, self.leader.server.id
             leader_endpoint = self.leader.server.endpoint
         elif solo is not None:
-            leader_name, leader_endpoint = self._solo_name(), solo.endpoint
-            leader_id = self.distinct[0].server.id if self.distinct else None
+            leader_name, leader_endpoint = self._only_name(), solo.endpoint
+            leader_id = None if self.only is None else self.only.server.id
         return Verdict(
             state=state,
             sentence=self._sentence(state, problems, raft, solo, leader_name),
@@ -743,8 +718,8 @@ class _Judgement:
             problems=problems,
         )
 
-    def _solo_name(self) -> str:
-        return self.distinct[0].server.name if self.distinct else self._name_of(self.source)
+    def _only_name(self) -> str:
+        return self._name_of(self.source) if self.only is None else self.only.name
 
     def _sentence(
         self,
@@ -778,7 +753,7 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _plural(names: Sequence[str], one: str, several: str) -> str:
+def _plural(names: Sequence[object], one: str, several: str) -> str:
     return one if len(names) == 1 else several
 
 

@@ -122,7 +122,7 @@ KINDS: dict[str, Kind] = {
     "disk_full": Kind(
         W,
         "A server's disk has next to no room left: its database stops at the next writes.",
-        ("Make room on {name}: du -xh / | sort -h | tail",),
+        ("On {name}: df -h; make room, or give it a larger disk.",),
     ),
     "server_unreachable": Kind(
         W,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.nebula.ha.plugins.module_utils.report import health_lines
 from ansible_collections.nebula.ha.plugins.module_utils.zone import judge as judge_module
-from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import CODES, Health, Verdict, judge
+from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import CODES, Health, Verdict, authority, judge
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import (
     Answer,
     DatabaseState,
@@ -537,6 +537,102 @@ SITUATIONS: dict[str, tuple[list[Answer], list[ExpectedServer], Health, str | No
         "fe2",
         ["credentials_differ", "server_unreachable"],
     ),
+    "two that claim, the newer one with company": (
+        [
+            up(0, LEADER, Z5, term=4),
+            up(1, LEADER, Z5, term=5),
+            up(2, FOLLOWER, Z5, term=5),
+            *(up(n, CANDIDATE, Z5, term=6) for n in (3, 4)),
+        ],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_leader", "two_leaders", "candidate"],
+    ),
+    "a leader of a newer term that nobody knows of": (
+        [up(0, LEADER, Z3, term=9), up(1, LEADER, Z3), up(2, FOLLOWER, Z3)],
+        [],
+        Health.DEGRADED,
+        "fe2",
+        ["two_leaders"],
+    ),
+    "a zone of one whose server is down, told by another": (
+        [down(0), Answer(endpoint(1), raft(-1, SOLO, 0, -1), Z1)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "no_leader", "server_unreachable", "single"],
+    ),
+    "a zone of one that is solo, without its database": (
+        [up(0, SOLO, Z1, server_id=-1)],
+        [],
+        Health.NO_SERVICE,
+        "fe1",
+        ["leader_unable", "database_dead", "single"],
+    ),
+    "a zone of one with Raft, without its database": (
+        [up(0, LEADER, Z1)],
+        [],
+        Health.NO_SERVICE,
+        "fe1",
+        ["leader_unable", "database_dead", "single"],
+    ),
+    "a zone of one with its machine well": (
+        [Answer(LOCAL, raft(-1, SOLO, 0, -1), EMPTY, "6.10.5")],
+        [],
+        Health.DEGRADED,
+        "localhost",
+        ["single"],
+    ),
+    "the only follower's database is dead": (
+        [up(0, LEADER, Z2), up(1, FOLLOWER, Z2)],
+        [],
+        Health.NO_SERVICE,
+        "fe1",
+        ["no_quorum", "database_dead", "even_servers"],
+    ),
+    "a log that stands still because its database is dead": (
+        [up(0, LEADER, Z3, index=130), up(1, FOLLOWER, Z3, index=130), up(2, FOLLOWER, Z3, index=90)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["database_dead", "lagging", "agent_silent"],
+    ),
+    "solo, and the log of another cannot be read": (
+        [up(0, SOLO, Z2, server_id=-1, term=0, index=-1), down(1, FailureKind.TIMEOUT)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "no_leader", "solo_with_others", "database_dead", "server_unreachable", "even_servers"],
+    ),
+    "solo, and another said nothing at all": (
+        [up(0, SOLO, Z2, server_id=-1, term=0, index=-1), Answer(endpoint(1))],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "no_leader", "solo_with_others", "server_unreachable", "even_servers"],
+    ),
+    "solo, and others that do not say": (
+        [up(0, SOLO, Z3, server_id=-1, term=0, index=-1), *(down(n, FailureKind.TIMEOUT) for n in (1, 2))],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_quorum", "no_leader", "solo_with_others", "server_unreachable"],
+    ),
+    "solo beside one that was elected": (
+        [up(0, SOLO, Z3, server_id=-1, term=0, index=-1), up(1, LEADER, Z3, term=1, index=0), down(2)],
+        [],
+        Health.NO_SERVICE,
+        None,
+        ["no_leader", "diverged", "server_unreachable"],
+    ),
+    "a solo server whose log the leader's no longer reaches": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, SOLO, Z3, server_id=-1, index=-1)],
+        [],
+        Health.DEGRADED,
+        "fe1",
+        ["diverged"],
+    ),
     "an agent does not answer": (
         [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), down(2)],
         [],
@@ -589,6 +685,20 @@ BESIDE: dict[str, dict[str, Any]] = {
     },
     "a majority's logs stand still": {
         "earlier": [up(0, LEADER, Z3, index=126), up(1, FOLLOWER, Z3, index=125), up(2, FOLLOWER, Z3, index=125)],
+    },
+    "a zone of one that is solo, without its database": {"machines": machines(REFUSES)},
+    "a zone of one with Raft, without its database": {"machines": machines(REFUSES)},
+    "a zone of one with its machine well": {"machines": {LOCAL: FINE}},
+    "the only follower's database is dead": {"machines": machines(FINE, DEAD)},
+    "a log that stands still because its database is dead": {
+        "earlier": [up(0, LEADER, Z3, index=120), up(1, FOLLOWER, Z3, index=120), up(2, FOLLOWER, Z3, index=90)],
+        "machines": machines(None, None, replace(DEAD, log=None)),
+    },
+    "solo, and the log of another cannot be read": {
+        "machines": machines(replace(FINE, log=None), replace(DEAD, log=None)),
+    },
+    "a solo server whose log the leader's no longer reaches": {
+        "machines": machines(FINE, FINE, replace(FINE, log=LogFacts(0, 0, 0))),
     },
     "the leader's database is dead": {"machines": machines(DEAD, FINE, FINE)},
     "a follower's database takes no writes": {"machines": machines(FINE, REFUSES, FINE)},
@@ -787,6 +897,196 @@ def test_recorded_mismatches_of_server_id(fixtures: Path, recording: str, code: 
     )
     assert code in verdict.codes()
     assert verdict.state == Health.DEGRADED
+
+
+def recorded_zone(fixtures: Path, *names: str) -> list[Answer]:
+    """Recorded states as the answers of a zone of three."""
+    return [
+        Answer(endpoint(number), parse_raft((fixtures / "zone" / f"{name}.payload.xml").read_text()), Z3, "6.10.5")
+        for number, name in enumerate(names)
+    ]
+
+
+def test_a_recorded_follower_that_is_cut_off_and_behind(fixtures: Path) -> None:
+    end = [f"ha3-lag.raftstatus.end.fe{n}" for n in (1, 2, 3)]
+    assert judge(recorded_zone(fixtures, *end)).healthy
+    answers = recorded_zone(fixtures, end[0], end[1], "ha3-lag.raftstatus.cut.follower")
+    verdict = judge(answers, max_lag=20, earlier=answers)
+    assert [(item.code, item.server) for item in verdict.problems] == [("candidate", "fe3")]
+    # 791, where the leader's log may begin later.
+    facts = {endpoint(0): replace(FINE, log=LogFacts(792, 812, 812))}
+    assert "out_of_window" in judge(answers, earlier=answers, machines=facts).codes()
+
+
+def test_a_recorded_follower_out_of_the_window(fixtures: Path) -> None:
+    (follower,) = recorded_zone(fixtures, "ha3-out-of-window.raftstatus.follower")
+    lost = replace(follower, endpoint=endpoint(2))
+
+    def zone_at(index: int) -> list[Answer]:
+        return [up(0, LEADER, Z3, term=41, index=index), up(1, FOLLOWER, Z3, term=41, index=index), lost]
+
+    assert judge(zone_at(730), earlier=zone_at(730)).codes() == ("lagging",)
+    assert judge(zone_at(731), earlier=zone_at(730)).codes() == ("out_of_window",)
+    assert judge(zone_at(731)).codes() == ("lagging",)
+
+
+def test_a_recorded_server_that_has_heard_nothing_yet(fixtures: Path) -> None:
+    """COMMIT 0, a long log: it asks for votes, and nothing is concluded from the 0."""
+    (candidate,) = recorded_zone(fixtures, "ha3-noleader.zone.raftstatus")
+    assert candidate.raft is not None and candidate.raft.commit == 0
+    verdict = judge([candidate, down(1), down(2)])
+    assert verdict.codes() == ("no_quorum", "no_leader", "server_unreachable", "candidate")
+
+
+def test_a_recorded_leader_left_alone(fixtures: Path) -> None:
+    (leader,) = recorded_zone(fixtures, "ha3-down2.zone.raftstatus.leader-alone")
+    verdict = judge([leader, down(1), down(2)])
+    assert (verdict.state, verdict.codes()) == (Health.NO_SERVICE, ("no_quorum", "server_unreachable"))
+
+
+def test_recorded_documents_of_a_first_start(fixtures: Path) -> None:
+    """Solo as installed and with others in its list: term and commit are 0."""
+    for name in ("solo", "solo1"):
+        (solo,) = recorded_zone(fixtures, f"{name}.zone.raftstatus")
+        assert "unfinished_bootstrap" in judge([solo, down(1), down(2)]).codes()
+
+
+def test_other_credentials_on_a_recorded_follower(fixtures: Path) -> None:
+    """Its oned takes the zone's password all the same: only the files differ."""
+    (follower,) = recorded_zone(fixtures, "mismatch-one_auth.raftstatus-good-pw")
+    answers = [
+        up(0, LEADER, Z3, term=41, index=730),
+        up(1, FOLLOWER, Z3, term=41, index=730),
+        replace(follower, endpoint=endpoint(2)),
+    ]
+    assert judge(answers).healthy
+    assert judge(answers, machines=machines(FINE, FINE, OTHER)).codes() == ("credentials_differ",)
+
+
+EMPTY_LOG = replace(FINE, log=LogFacts(0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "facts", "code"),
+    [
+        (raft(-1, SOLO, 0, -1), raft(1, FOLLOWER, 3, 0), machines(), "unfinished_bootstrap"),
+        (raft(-1, SOLO, 0, -1), raft(1, FOLLOWER, 3, 1), machines(), "diverged"),
+        (raft(-1, SOLO, 1, -1), raft(1, FOLLOWER, 3, 0), machines(), "diverged"),
+        (replace(raft(-1, SOLO, 0, -1), commit=1), raft(1, FOLLOWER, 3, 0), machines(), "diverged"),
+        (raft(-1, SOLO, 0, -1), raft(1, LEADER, 3, 0), machines(), "diverged"),
+        (raft(-1, SOLO, 0, -1), raft(1, FOLLOWER, 3, 0), machines(EMPTY_LOG, EMPTY_LOG), "unfinished_bootstrap"),
+        (
+            raft(-1, SOLO, 0, -1),
+            raft(1, FOLLOWER, 3, 0),
+            machines(None, replace(FINE, log=None)),
+            "unfinished_bootstrap",
+        ),
+        (
+            raft(-1, SOLO, 0, -1),
+            raft(1, FOLLOWER, 3, 0),
+            machines(replace(FINE, log=LogFacts(0, 1, 1)), EMPTY_LOG),
+            "diverged",
+        ),
+        (raft(-1, SOLO, 0, -1), raft(-1, SOLO, 0, -1), machines(), "diverged"),
+        (raft(-1, SOLO, 0, -1), None, machines(None, EMPTY_LOG), "unfinished_bootstrap"),
+        (raft(-1, SOLO, 0, -1), None, machines(), "solo_with_others"),
+    ],
+)
+def test_a_bootstrap_may_go_on_only_where_no_record_is(
+    own: RaftStatus, other: RaftStatus | None, facts: dict[str, MachineFacts], code: str
+) -> None:
+    second = down(1, FailureKind.TIMEOUT) if other is None else Answer(endpoint(1), other, Z3)
+    verdict = judge([Answer(endpoint(0), own, Z3), second, down(2)], machines=facts)
+    assert {item.code for item in verdict.problems if item.server == "fe1"} - {"agent_silent"} == {code}
+
+
+def test_a_solo_server_with_a_zone_of_its_own_is_no_copy() -> None:
+    answers = [
+        Answer(endpoint(0), raft(-1, SOLO, 0, -1), Z3),
+        Answer(endpoint(1), raft(-1, SOLO, 0, -1), zone(2, ids=(1,))),
+        down(2),
+    ]
+    assert "unfinished_bootstrap" in judge(answers).codes()
+
+
+REIGN = [up(0, LEADER, Z3, index=120), up(1, FOLLOWER, Z3, index=120), up(2, FOLLOWER, Z3, index=90)]
+
+
+@pytest.mark.parametrize(
+    ("first", "codes"),
+    [
+        (REIGN, ("out_of_window",)),
+        ([up(0, CANDIDATE, Z3, index=120), *REIGN[1:]], ()),
+        ([up(0, LEADER, Z3, term=4, index=120), *REIGN[1:]], ()),
+        ([*REIGN[:2], up(2, FOLLOWER, Z3, term=4, index=90)], ()),
+        ([*REIGN[:2], up(2, CANDIDATE, Z3, index=90)], ()),
+        ([*REIGN[:2], up(2, FOLLOWER, Z3, index=89)], ()),
+        ([*REIGN[:2], down(2)], ()),
+        ([down(0), *REIGN[1:]], ()),
+        ([up(0, LEADER, Z3, index=130), *REIGN[1:]], ()),
+        ([up(0, LEADER, Z3, index=90), *REIGN[1:]], ()),
+        ([up(0, LEADER, Z3, index=91), *REIGN[1:]], ("out_of_window",)),
+        ([up(0, LEADER, Z3, index=129), *REIGN[1:]], ("out_of_window",)),
+        ([], ()),
+    ],
+)
+def test_when_a_log_stands_still(first: list[Answer], codes: tuple[str, ...]) -> None:
+    now = [up(0, LEADER, Z3, index=130), up(1, FOLLOWER, Z3, index=130), up(2, FOLLOWER, Z3, index=90)]
+    assert judge(now, earlier=first).codes() == codes
+
+
+def test_a_log_stands_still_only_behind_a_leader_of_its_own_term() -> None:
+    now = [up(0, LEADER, Z3, index=130), up(1, FOLLOWER, Z3, index=130), up(2, FOLLOWER, Z3, term=6, index=90)]
+    assert judge(now, earlier=REIGN).codes() == ()
+
+
+@pytest.mark.parametrize(("oldest", "code"), [(700, "lagging"), (701, "out_of_window")])
+def test_the_edge_of_the_window(oldest: int, code: str) -> None:
+    """To take the next record over, the leader compares the one before it."""
+    answers = [up(0, LEADER, Z3, index=900), up(1, FOLLOWER, Z3, index=900), up(2, FOLLOWER, Z3, index=700)]
+    facts = machines(replace(FINE, log=LogFacts(oldest, 900, 900)), FINE, FINE)
+    assert judge(answers, machines=facts).codes() == (code,)
+
+
+def test_the_usual_limit_of_lag() -> None:
+    for index, codes in ((100, ()), (99, ("lagging",))):
+        answers = [up(0, LEADER, Z3, index=200), up(1, FOLLOWER, Z3, index=200), up(2, FOLLOWER, Z3, index=index)]
+        assert judge(answers).codes() == codes
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 record of its log (index 50)"), (5, "54):"), (6, "54, ...):")])
+def test_skipped_records_are_counted_and_the_first_named(count: int, said: str) -> None:
+    answers = [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3)]
+    gaps = replace(FINE, log=LogFacts(1, 100, 100, tuple(range(50, 50 + count)), count))
+    (problem,) = judge(answers, machines=machines(FINE, FINE, gaps)).problems
+    assert problem.server == "fe3" and said in problem.sentence
+
+
+def test_whose_document_counts() -> None:
+    old, new = zone(2), zone(3)
+    # The newest leader's, though the log of an old one is longer and of a newer term than its own last record.
+    stale = Answer(endpoint(0), replace(raft(0, LEADER, 5, 900), log_term=5), old)
+    fresh = Answer(endpoint(1), replace(raft(1, LEADER, 6, 800), log_term=4), new)
+    assert authority([stale, fresh]) is fresh
+    assert authority([fresh, stale]) is fresh
+    # Without a leader the log counts, not how often votes were asked for.
+    asking = Answer(endpoint(0), replace(raft(0, CANDIDATE, 9, 900), log_term=4), old)
+    longer = Answer(endpoint(1), replace(raft(1, CANDIDATE, 7, 800), log_term=5), new)
+    assert authority([asking, longer]) is longer
+    # A list without servers is nobody's zone.
+    nobody = Answer(endpoint(0), raft(0, LEADER, 9, 900), EMPTY)
+    assert authority([nobody, asking]) is asking
+    assert authority([nobody, down(1)]) is nobody
+    assert authority([Answer(endpoint(0), None, new), Answer(endpoint(1), raft(1, LEADER))]) is None
+
+
+def test_a_verdict_does_not_change() -> None:
+    verdict = judge(SITUATIONS["three and all well"][0])
+    with pytest.raises(AttributeError):
+        verdict.serving = False
+    with pytest.raises(AttributeError):
+        verdict.servers[0].name = "fe9"
+    assert judged("nobody leads").as_dict()["leader"] is None
 
 
 def test_never_healthy_without_a_leader_that_a_majority_follows() -> None:

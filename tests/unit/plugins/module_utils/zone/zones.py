@@ -30,7 +30,7 @@ def expected(count: int) -> list[ExpectedServer]:
 
 
 def raft(server_id: int, state: ServerState, term: int = 5, index: int = 100) -> RaftStatus:
-    return RaftStatus(server_id, state, term, -1, index, index, term, -1)
+    return RaftStatus(server_id, state, term, -1, max(index, 0), index, term, -1)
 
 
 def up(
