@@ -281,6 +281,7 @@ def zone(
     size: int = 3,
     limits: dict[str, float] | None = None,
     disk: Path | None = None,
+    production: bool = False,
 ) -> Iterator[list[Agent]]:
     """Agents of a zone whose first server leads; the databases go round."""
     names = [f"one{number + 1}" for number in range(size)]
@@ -319,8 +320,8 @@ def zone(
                 "zone_schema": f"{schema}_zone",
             },
             "disk_paths": [str(disk or root)],
-            "intervals": INTERVALS,
-            "limits": {**LIMITS, **(limits or {})},
+            "intervals": {} if production else INTERVALS,
+            "limits": {"disk_bytes": 0} if production else {**LIMITS, **(limits or {})},
         }
         agents.append(agent)
     oneds[0].state = "leader"

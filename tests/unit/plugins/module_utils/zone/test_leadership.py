@@ -94,9 +94,10 @@ def test_a_leader_that_is_cut_off_leads_no_longer_than_it_was_confirmed(age: flo
 
 
 def test_the_majority_vouches_up_to_its_slowest_member() -> None:
-    own = seen(0, LEADER, age=0.3)
     followers = [seen(place, FOLLOWER, age=place / 10) for place in (1, 2, 3, 4)]
-    assert standing(own, *followers, size=5).confirmed == pytest.approx(NOW - 0.3)
+    # Of what it said itself it is no surer than of what the others said
+    own = seen(0, LEADER, age=0.9)
+    assert standing(own, *followers, size=5).confirmed == pytest.approx(NOW - 0.9)
     assert standing(replace(own, seen=NOW), *followers, size=5).confirmed == pytest.approx(NOW - 0.2)
 
 
@@ -194,6 +195,8 @@ def test_a_zone_of_one_server() -> None:
         assert standing(seen(0, state, failure=REFUSED), size=1).standing is Standing.GONE
     assert not standing(seen(0, FOLLOWER), size=1).leads
     # As long as the zone lists nobody it is the inventory that says so
+    nobody = Zone(0, "OpenNebula", True, "", ())
+    assert membership(nobody, ENDPOINTS[:3]).total == 3
     assert leadership(seen(0, SOLO), [], membership(None, ENDPOINTS[:1]), NOW, LIMITS).leads
     assert not leadership(seen(0, SOLO), [], membership(None, ENDPOINTS[:3]), NOW, LIMITS).leads
 
@@ -329,6 +332,7 @@ def writes(
 def test_writes_go_to_a_leader_that_can_store_them() -> None:
     assert writes() == ""
     assert writes(Leadership(Standing.FOLLOWS, "one1 is follower in term 5")) == "one1 is follower in term 5"
+    assert writes(Leadership(Standing.UNCONFIRMED, "only 1 of 3")) == "only 1 of 3"
     assert writes(database="connection refused") == "the database takes no write: connection refused"
     assert writes(written=3.0) == ""
     assert writes(written=3.1) == "the database last took a write 3.1 s ago"
