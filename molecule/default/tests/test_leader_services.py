@@ -17,8 +17,9 @@ LEADS = "/run/nebula-health-agent/leads"
 FOLLOW_WITHIN = 15.0  # seconds after an election
 # A server that stops has its own bound, and one of these units that hangs may hold up oned no longer than its own.
 STOP_WITHIN = 7.0
+DEAF = "/run/systemd/system/opennebula-flow.service.d"
 # Every look of the program that starts and stops them has been made after this.
-TWO_LOOKS = 45.0
+TWO_LOOKS = 25.0
 
 # How a machine's units are: those that run.
 Places = Mapping[str, frozenset[str]]
@@ -125,9 +126,10 @@ def test_they_follow_the_leader_and_hold_up_no_oned(
     leading: Callable[[], str | None],
     figures: list[str],
 ) -> None:
-    """The leader's oned is stopped while its OneFlow hangs; nobody waits for that."""
+    """The leader's oned is stopped, and its OneFlow does not hear that it should end: nobody waits long for that."""
     old, _ = a_follower(frontends, leading)
-    frontends[old].check_output("systemctl kill --signal STOP opennebula-flow")
+    frontends[old].check_output(f"mkdir -p {DEAF} && printf '[Service]\\nKillSignal=SIGCONT\\n' > {DEAF}/deaf.conf")
+    frontends[old].check_output("systemctl daemon-reload")
     try:
         begin = time.monotonic()
         frontends[old].check_output("systemctl stop opennebula")
@@ -139,7 +141,7 @@ def test_they_follow_the_leader_and_hold_up_no_oned(
         assert ask.wait_for(where, lambda found: found == wanted, FOLLOW_WITHIN) == wanted
         followed = time.monotonic() - elected
     finally:
-        frontends[old].check_output("systemctl start opennebula")
+        frontends[old].check_output(f"rm -r {DEAF} && systemctl daemon-reload && systemctl start opennebula")
     figures.append(
         f"the leader's oned stopped within {took:.1f} s beside a OneFlow that hangs (limit {STOP_WITHIN:g} s); "
         f"all services with the next leader after {followed:.1f} s (limit {FOLLOW_WITHIN:g} s)"

@@ -56,7 +56,7 @@ def plan(term: str | None, units: Mapping[str, Unit], hooks_term: str | None) ->
         if units[name].active not in RUNS:
             orders.append(Order("start", name))
         elif name == HOOKS and hooks_term != term:
-            orders.append(Order("restart", name))
+            orders.append(Order("start", name))
     return orders
 
 
