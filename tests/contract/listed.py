@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 GUESTS = "virtual machines, images and templates, and nodes that carry some, come with the issue that recovers them"
-HOOKS = "hooks come with the issue that adds them"
+HOOKS = "the stand-in keeps no log of the hooks that it ran"
 BROKEN = "that a broken zone reads is compared with its users and zone; a host's state depends on its last look"
 OTHER = "this pool is not part of this issue's calls"
 
@@ -14,7 +14,7 @@ LISTED: tuple[tuple[str, str, str], ...] = (
     (r"one\.(vm|vmpool|image|imagepool|template)\..*", ".*", GUESTS),
     (r"one\.host(pool)?\..*", r"ha3-hostcut\..*|.*\.(with-vm|after-failover|mixed)|ha3-cut\..*", GUESTS),
     (r"one\.hostpool\.info", r"(ha3-down2|ha3-noleader|mismatch-server-id\.-?\d)\.read", BROKEN),
-    (r"one\.(hook|hookpool)\..*", ".*", HOOKS),
+    (r"one\.hook\.info", r".*-executions", HOOKS),
     (r"one\.(acl|aclpool|marketpool|vnpool)\..*", ".*", OTHER),
 )
 

@@ -800,6 +800,35 @@ def datastores(z: Runner) -> None:
     z.check("follower.datastore.update")
 
 
+def hooks(z: Runner) -> None:
+    """Hooks of both kinds are kept; one is changed, replaced, renamed, deleted."""
+    z.check("solo.hookpool.info")
+    for name in ("allocate.host-state", "allocate.vm-state", "allocate.api"):
+        z.check(f"ha3.hook.{name}")
+    z.check("err.hook.allocate.duplicate")
+    z.check("err.hook.allocate.no-type")
+    z.check("ha3.hook.info")
+    z.check("ha3.hookpool.info")
+    for hook in ("0", "1", "2"):
+        z.must(1, "hook.delete", ("int", hook))
+    for machine in z.servers:  # the other recorded hook was the first of another zone
+        machine.sql("DELETE FROM pool_control WHERE tablename = 'hook_pool'", "opennebula")
+    z.check("ha3.hook.allocate.probe", 1)
+    z.check("ha3.hook.info.probe", 1)
+    z.check("ha3.hook.update.merge", 1)
+    z.check("ha3.hook.info.probe-updated", 1)
+    z.check("ha3.hook.update.replace", 1)
+    z.check("ha3.hook.info.probe-replaced", 1)
+    z.check("err.hook.update.replace-without-command", 1)
+    z.check("ha3.hook.info.probe-after-bad-replace", 1)
+    z.check("err.hook.update.call-change", 1)
+    z.check("ha3-accepted.hook.update.type-change", 1)
+    z.check("err.hook.update.not-found", 1)
+    z.check("ha3.hook.rename", 1)
+    z.check("ha3.hook.delete", 1)
+    z.check("err.hook.info.deleted", 1)
+
+
 def await_host(z: Runner, host: int, what: str) -> None:
     """What the leader's document of a host holds, sooner or later."""
 
@@ -898,6 +927,7 @@ SITUATIONS: tuple[tuple[str, Callable[[Runner], None]], ...] = (
     ("calls between servers", wire),
     ("what servers send", requests),
     ("a new zone with its datastores", datastores),
+    ("hooks", hooks),
     ("hosts that cannot be found", lost_hosts),
     ("a node", a_node),
 )

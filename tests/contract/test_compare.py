@@ -189,7 +189,7 @@ def test_the_report_is_red_for_what_is_lost_wrong_or_both(capsys: pytest.Capture
     del lost["solo.zone.info"]
     assert not report(RECORDINGS, lost)
     assert not report(RECORDINGS, good | {"solo.zone.info": ["differs"]})
-    assert not report(RECORDINGS, good | {"solo.hookpool.info": []})
+    assert not report(RECORDINGS, good | {"solo.aclpool.info": []})
 
 
 def test_every_recording_that_is_not_listed_has_an_answer_to_compare() -> None:

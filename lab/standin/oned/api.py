@@ -311,7 +311,7 @@ def updated(request: Request, old: Template) -> Template:
     return merge(old, new) if request.number(2) == 1 else new
 
 
-def _pick(template: Template, name: str) -> tuple[str, Template]:
+def pick(template: Template, name: str) -> tuple[str, Template]:
     """NAME is the object's own, not part of its template."""
     found = [value for key, value in template if key == name and isinstance(value, str)]
     return (found[-1] if found else ""), [item for item in template if item[0] != name]
@@ -551,7 +551,7 @@ def documentpool_info(request: Request) -> Scalar:
 
 
 def document_allocate(request: Request) -> Scalar:
-    name, template = _pick(request.template(0), "NAME")
+    name, template = pick(request.template(0), "NAME")
     oid = request.store.next_id("document_pool", 0)
     document = Document(oid, request.caller, name or f"document-{oid}", request.number(1), template)
     request.node.write(sql_last_id("document_pool", oid))

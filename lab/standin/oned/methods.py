@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import api, cloud
+from . import api, cloud, hooks
 from .api import AUTHORIZATION, INTERNAL, Refused, Request, find
 from .wire import I8, Scalar
 
@@ -83,7 +83,12 @@ METHODS: dict[str, Method] = {
     "one.host.delete": _write("i", cloud.host_delete),
     "one.cluster.info": _read("i?b", cloud.cluster_info),
     "one.clusterpool.info": _read("", cloud.clusterpool_info),
-    "one.hookpool.info": _read("iii", _empty("HOOK")),
+    "one.hook.info": _read("i?b", hooks.hook_info, admin=True),
+    "one.hookpool.info": _read("iii", hooks.hookpool_info),
+    "one.hook.allocate": _write("s", hooks.hook_allocate),
+    "one.hook.update": _write("isi", hooks.hook_update),
+    "one.hook.rename": _write("is", hooks.hook_rename),
+    "one.hook.delete": _write("i", hooks.hook_delete),
     "one.vnpool.info": _read("iii", _empty("VNET")),
     "one.vmpool.info": _read("iiii", _empty("VM")),
     "one.vmpool.infoextended": _read("iiii", _empty("VM")),

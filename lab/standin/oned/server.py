@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from . import api, cloud, conf, methods, probe, raft, template, wire
 from .api import Refused, Zone
 from .cloud import Host
+from .events import Events, address
 from .log import Log
 from .monitor import Monitor, Times
 from .raft import Answer, AskVote, Note, Record, Replicate, Role, Send, State
@@ -80,6 +81,7 @@ class Server:
     ) -> None:
         self.store, self._conf, self._log, self._secret, self._one_key = store, configuration, log, secret, one_key
         self._hooks = hooks
+        self._events = Events(log, address(configuration))
         self._monitor = Monitor(self, log, probe.ask, Times.of(look))
         self.server_id = configuration.number("FEDERATION", "SERVER_ID", -1)
         self.zone_id = configuration.number("FEDERATION", "ZONE_ID", 0)
@@ -117,6 +119,7 @@ class Server:
 
     def start(self) -> None:
         self._monitor.start()
+        self._events.start()
         if self._raft is None:
             return
         self._log.write("RCM", "I", f"oned started as a follower, server {self.server_id} of {sorted(self._endpoints)}")
@@ -431,7 +434,9 @@ class Server:
             request = api.Request(self, caller, wire.check(call.params[1:], spec.wants))
             if spec.write:
                 with self._turn():
-                    return wire.render_answer(methods.run(call.method, request))
+                    answer = methods.run(call.method, request)
+                self._events.publish(call.method, request.args, answer)
+                return wire.render_answer(answer)
             return wire.render_answer(methods.run(call.method, request))
         except Refused as refused:
             return wire.render_answer(methods.refusal(call.method, refused))

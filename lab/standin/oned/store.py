@@ -35,6 +35,7 @@ TABLES = {
     "group_pool": _POOL.format(128) + ", UNIQUE(name)",
     "datastore_pool": _POOL.format(128) + ", UNIQUE(name)",
     "host_pool": _POOL.format(128) + ", UNIQUE(name)",
+    "hook_pool": _POOL.format(128) + ", UNIQUE(name)",
     "document_pool": _POOL.format(128).replace("uid", "type INTEGER, uid", 1),
 }
 

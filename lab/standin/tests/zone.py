@@ -114,7 +114,7 @@ class Oned:
 
     def __init__(self, root: Path, name: str, maria: Database, timers: tuple[int, int, int] = (400, 100, 200)) -> None:
         self.name, self.root, self.maria, self.timers = name, root / name, maria, timers
-        self.port = free_port()
+        self.port, self.events = free_port(), free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}/RPC2"
         self.process: subprocess.Popen[bytes] | None = None
         for folder in ("etc", "var/.one", "var/remotes/hooks"):
@@ -135,6 +135,7 @@ LISTEN_ADDRESS = "127.0.0.1"
 FEDERATION = [ MODE = "STANDALONE", SERVER_ID = {server_id} ]
 RAFT = [ ELECTION_TIMEOUT_MS = {election}, BROADCAST_TIMEOUT_MS = {broadcast}, XMLRPC_TIMEOUT_MS = {rpc} ]
 {DRIVERS}
+HM_MAD = [ EXECUTABLE = "one_hm", ARGUMENTS = "-p {self.events} -l 0 -b 127.0.0.1" ]
 RAFT_LEADER_HOOK = [ COMMAND = "note", ARGUMENTS = "leader" ]
 RAFT_FOLLOWER_HOOK = [ COMMAND = "note", ARGUMENTS = "follower" ]
 """

@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -IB
-"""Stand-in: a placeholder for the hook execution manager, under its recorded name; it says so and waits to be stopped."""
+"""Stand-in: starts the double of the hook execution manager under the recorded name."""
 
-import signal
+import runpy
+import sys
 
-print("stand-in: a placeholder for the hook execution manager, it does nothing", flush=True)
-signal.sigwait({signal.SIGTERM, signal.SIGINT})
+sys.path.insert(0, "/usr/lib/one/standin")
+runpy.run_module("standin_oned.hem", run_name="__main__", alter_sys=True)
