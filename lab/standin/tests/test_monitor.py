@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -231,8 +232,19 @@ def test_the_leader_monitors_and_a_new_one_takes_over(
     assert "<MONITORING><TIMESTAMP>" in leader.call("one.host.info", 0, False)[1]
     assert leader.process is not None
     assert asking() == {str(leader.process.pid)}
-    (tmp_path / "answer").write_text("")
+
+    def times(server: Oned) -> list[int]:
+        return [int(text) for text in re.findall(r"<TIMESTAMP>(\d+)<", server.call("one.hostpool.monitoring", -1)[1])]
+
+    # Every server shows what it measured itself, so that one sees who looks.
+    assert times(leader)
+    assert [times(server) for server in others] == [[], []]
+    killed = time.time()
     leader.kill()
     second = wait_for("a new leader", lambda: leader_of(others))
+    wait_for("the node's time advances", lambda: max(times(second), default=0) > killed + 1)
+    last = re.findall(r"<MONITORING><TIMESTAMP>(\d+)<", second.call("one.host.info", 0, False)[1])
+    assert int(last[0]) > killed
+    (tmp_path / "answer").write_text("")
     wait_for("the host an error, as both say", lambda: all(state(server, ERROR) for server in others))
     assert asking() == {str(leader.process.pid), str(second.process.pid)}
