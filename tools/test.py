@@ -62,7 +62,7 @@ def lint() -> Iterator[Step]:
 
 
 def unit() -> Iterator[Step]:
-    folders = ("unit", "agent", "balancer", "client", "contract", "drift", "faults", "zone")
+    folders = ("unit", "agent", "balancer", "client", "contract", "drift", "faults", "simulator", "zone")
     yield Step("unit", pytest(*existing(*(f"tests/{name}" for name in folders))))
 
 
