@@ -390,7 +390,7 @@ class Drill:
         """Make a hook while this server leads, and leave nothing of it."""
         for host in self._frontends().values():
             script = f"#!/bin/sh\ndate +%s.%N >> {HOOKS_LOG}\n"
-            host.check_output(f"rm -f {HOOKS_LOG}; printf %s > {HOOK}; chmod 755 {HOOK}", script)
+            host.check_output(f"rm -f {HOOKS_LOG}; printf %%s %s > {HOOK}; chmod 755 {HOOK}", script)
         template = f'NAME = "drill"\nTYPE = "api"\nCALL = "one.document.allocate"\nCOMMAND = "{HOOK}"\nREMOTE = "NO"\n'
         site = self._site
         try:
