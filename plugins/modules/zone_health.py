@@ -326,7 +326,7 @@ def main() -> None:
     def glance() -> Verdict:
         found = look(endpoints, session, params["timeout"], params["zone_id"], params["agent_port"])
         verdict = judged(found, looks[-1].answers if looks else ())
-        looks.append(found)
+        looks[:] = [found]
         if wait > 0 or clean(verdict):
             # While it waits, each look is the second one of the look before.
             return verdict

@@ -52,9 +52,9 @@ ENABLE, DISABLE, OFFLINE = 0, 1, 2
 
 # Endpoints that only the zone's document names are asked later than the first ones: what they get at least.
 LATE_GRACE = 1.0
-# Between two samples of one server, and what the second may take: those asked again have just answered.
+# Between two samples of one server, and what both together may take beyond the one timeout.
 SAMPLE_GAP = 0.8
-SAMPLE_TIMEOUT = 0.9
+SAMPLE_EXTRA = 0.95
 
 # What an agent found out longer ago than this says nothing about now.
 AGENT_MAX_AGE = 10.0
@@ -452,15 +452,19 @@ def look(
 def look_again(first: Look, session: str, timeout: float, zone_id: int = 0) -> Look:
     """A second sample of those that answered, SAMPLE_GAP after the first; the silent are not asked again.
 
-    Whoever is too slow this time keeps its first answer, and counts as asked once.
+    Both looks together take `timeout` and SAMPLE_EXTRA at most. Whoever is too slow this time keeps its first answer,
+    and counts as asked once.
     """
+    deadline = first.started + timeout + SAMPLE_EXTRA
     spoke = {endpoint_key(answer.endpoint): answer for answer in first.answers if answer.raft is not None}
     if not spoke:
         return first
-    slowest = max(answer.seconds or 0.0 for answer in spoke.values())
-    time.sleep(max(first.started + slowest + SAMPLE_GAP - time.monotonic(), 0.0))
+    ready = first.started + max(answer.seconds or 0.0 for answer in spoke.values()) + SAMPLE_GAP
+    if max(ready, time.monotonic()) >= deadline:
+        return first
+    time.sleep(max(ready - time.monotonic(), 0.0))
     names = [answer.endpoint for answer in spoke.values()]
-    found = look(names, session, min(timeout, SAMPLE_TIMEOUT), zone_id, follow=False)
+    found = look(names, session, min(timeout, deadline - time.monotonic()), zone_id, follow=False)
     anew = {
         endpoint_key(answer.endpoint): answer
         for answer in found.answers

@@ -12,7 +12,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import Verdic
 from ansible_collections.nebula.ha.plugins.module_utils.zone.model import LogFacts, MachineFacts, ServerState
 from ansible_collections.nebula.ha.plugins.modules.zone_health import watch
 
-from ..module_utils.zone.servers import black_hole, free_port
+from ..module_utils.zone.servers import black_hole, counting_hole, free_port
 from ..module_utils.zone.test_look import agent, status
 from ..module_utils.zone.zones import down, up, zone
 from .conftest import Run
@@ -138,8 +138,9 @@ def test_two_black_holes_cost_one_timeout(run: Run, auth: str) -> None:
 @pytest.mark.parametrize("agents", [False, True])
 def test_two_of_five_black_holed_cost_one_timeout_and_a_second(run: Run, auth: str, agents: bool) -> None:
     with Three() as three, contextlib.ExitStack() as stack:
-        holes = [stack.enter_context(black_hole(f"127.0.0.{n}")) for n in (4, 5)]
-        port = int(holes[0].split(":")[2].split("/")[0]) if agents else 0
+        counted = [stack.enter_context(counting_hole(f"127.0.0.{n}")) for n in (4, 5)]
+        holes = [url for url, _asked in counted]
+        port = free_port() if agents else 0
         if agents:
             stack.enter_context(agent("127.0.0.1", port, status()))
             stack.enter_context(black_hole("127.0.0.5", port))
@@ -150,8 +151,9 @@ def test_two_of_five_black_holed_cost_one_timeout_and_a_second(run: Run, auth: s
         start = time.monotonic()
         result = go(run, auth, three.servers[0].port, timeout=1.5, servers=named, agent_port=port)
         took = time.monotonic() - start
-        # Twice three questions to each that answers.
+        # Twice three questions to each that answers; the silent are not asked twice.
         assert [len(server.calls) for server in three.servers] == [6, 6, 6]
+        assert [asked() for _url, asked in counted] == [1, 1]
     assert 1.4 < took < 2.5
     assert (result["state"], result["answering"], result["codes"]) == ("degraded", 3, ["server_unreachable"])
 

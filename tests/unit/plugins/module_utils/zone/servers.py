@@ -109,6 +109,24 @@ def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def counting_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[str, Callable[[], int]]]:
+    """A black hole that tells how often it was asked."""
+    taken: list[socket.socket] = []
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind((host, port))
+        listener.listen(50)
+        listener.setblocking(False)
+
+        def asked() -> int:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    taken.append(stack.enter_context(listener.accept()[0]))
+            return len(taken)
+
+        yield f"http://{host}:{listener.getsockname()[1]}/RPC2", asked
+
+
+@contextlib.contextmanager
 def resets() -> Iterator[tuple[str, list[int]]]:
     """An endpoint that resets every connection once the request has come; the list counts them."""
     seen: list[int] = []

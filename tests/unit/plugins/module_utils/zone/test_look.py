@@ -6,7 +6,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from ansible_collections.nebula.ha.plugins.module_utils.zone.model import (
     status_dict,
 )
 
-from .servers import Fake, black_hole, free_port
+from .servers import Fake, black_hole, counting_hole, free_port
 from .test_client import SESSION, oned
 from .zones import down
 
@@ -80,10 +81,10 @@ def test_an_agent_that_is_not_there() -> None:
 
 
 @contextlib.contextmanager
-def hung(host: str, agent_port: int) -> Iterator[str]:
-    """A machine on which oned and agent take connections and say nothing."""
-    with black_hole(host) as url, black_hole(host, agent_port):
-        yield url
+def hung(host: str, agent_port: int) -> Iterator[tuple[str, Callable[[], tuple[int, int]]]]:
+    """A machine on which oned and agent take connections and say nothing, and how often each was asked."""
+    with counting_hole(host) as (url, oned_asked), counting_hole(host, agent_port) as (_url, agent_asked):
+        yield url, lambda: (oned_asked(), agent_asked())
 
 
 @pytest.mark.parametrize("agents", [False, True])
@@ -94,8 +95,8 @@ def test_two_black_holes_of_five_cost_one_timeout_with_a_second_sample(agents: b
         oned(0, 3, urls) as one,
         oned(1, 2, urls, host="127.0.0.2") as two,
         oned(2, 2, urls, host="127.0.0.3") as three,
-        hung("127.0.0.4", port) as four,
-        hung("127.0.0.5", port) as five,
+        hung("127.0.0.4", port) as (four, asked_four),
+        hung("127.0.0.5", port) as (five, asked_five),
         agent("127.0.0.1", port, status()),
     ):
         urls += [one.url, two.url, three.url, four, five]
@@ -103,7 +104,9 @@ def test_two_black_holes_of_five_cost_one_timeout_with_a_second_sample(agents: b
         first = look([four, one.url], SESSION, 1.0, agent_port=port if agents else 0)
         again = look_again(first, SESSION, 1.0)
         took = time.monotonic() - start
-        assert [len(server.bodies) for server in (one, two, three)] == [6, 3 * 2, 3 * 2]
+        # Three questions a look to each that answers, one in all to each that does not.
+        assert [len(server.bodies) for server in (one, two, three)] == [6, 6, 6]
+        assert asked_four() == asked_five() == (1, int(agents))
     assert 0.9 < took < 2.0
     assert [answer.endpoint for answer in again.answers] == [answer.endpoint for answer in first.answers]
     assert {answer.endpoint for answer in again.earlier} == {one.url, two.url, three.url}
@@ -129,18 +132,22 @@ def test_a_second_sample_keeps_its_distance(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_who_answers_only_once_keeps_that_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "SAMPLE_GAP", 0.0)
-    monkeypatch.setattr(client, "SAMPLE_TIMEOUT", 0.3)
     urls: list[str] = []
     slow = [False]
 
     def tired(_body: str) -> None:
-        time.sleep(2 * slow[0])
+        time.sleep(9 * slow[0])
 
     with oned(0, 3, urls) as one, oned(1, 2, urls, before=tired) as two:
         urls += [one.url, two.url]
-        first = look(urls, SESSION, 3.0)
+        first = look(urls, SESSION, 2.0)
         slow[0] = True
-        again = look_again(first, SESSION, 3.0)
+        start = time.monotonic()
+        again = look_again(first, SESSION, 2.0)
+        assert time.monotonic() - first.started < 3.5 and time.monotonic() - start > 1.0
+        # Where no time is left nobody is asked.
+        assert look_again(replace(first, started=first.started - 10), SESSION, 2.0).earlier == ()
+        assert len(one.bodies) == 6
     assert again.answers[1] == first.answers[1] and again.answers[1].raft is not None
     assert [answer.endpoint for answer in again.earlier] == [one.url]
 
