@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -186,10 +187,13 @@ class Agent:
     process: subprocess.Popen[bytes] | None = None
     leads: Path = Path()
 
-    def start(self) -> None:
+    def start(self, notify: Path | None = None) -> None:
         path = self.root / f"{self.name}.json"
         path.write_text(json.dumps(self.config))
-        self.process = subprocess.Popen([sys.executable, "-I", "-B", str(AGENT), str(path)])
+        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        if notify is not None:
+            environment["NOTIFY_SOCKET"] = str(notify)
+        self.process = subprocess.Popen([sys.executable, "-I", "-B", str(AGENT), str(path)], env=environment)
 
     def stop(self, number: int = signal.SIGKILL) -> None:
         if self.process is not None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -271,17 +273,66 @@ def test_an_agent_that_starts_again_moves_no_services(folder: Path, databases: l
         wait_for("the end of its services", lambda: term(one) == "", 6)
 
 
-def test_a_new_credential_is_taken_with_a_new_start(folder: Path, databases: list[Database]) -> None:
+def test_a_credential_that_is_refused_is_taken_anew(folder: Path, databases: list[Database]) -> None:
     with zone(folder, databases) as agents:
         one = agents[0]
+        assert one.process is not None
         one.oned.password = "oneadmin:new"
         wait_for("the failure", lambda: (one.get("/status").value["failure"] or {}).get("kind") == "credentials", 3)
         wait_for("the refusal", lambda: one.says("/leader") == NOT, 4)
         assert one.says("/server") == NOT
-        (folder / "one_auth").write_text("oneadmin:new\n")
+        # Longer than this test waits: it goes on, and says why
+        assert one.process.poll() is None
         one.stop()
+        one.config["timeouts"] = {"refused": 0.5}
         one.start()
-        wait_for("it leads", lambda: one.says("/leader") == LEADS, 5)
+        assert one.process.wait(10) == 75, "systemd starts it again, with the credential as it is then"
+        (folder / "one_auth").write_text("oneadmin:new\n")
+        one.start()
+        wait_for("it leads", lambda: one.says("/leader") == LEADS, 10)
+        time.sleep(1)
+        assert one.process.poll() is None
+
+
+def test_systemd_hears_when_it_is_ready_and_that_it_lives(folder: Path, databases: list[Database]) -> None:
+    with (
+        zone(folder, databases) as agents,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+    ):
+        one = agents[0]
+        systemd.bind(str(folder / "notify"))
+        systemd.settimeout(10)
+        one.stop()
+        one.start(notify=folder / "notify")
+        assert systemd.recv(1000) == b"READY=1"
+        # Whoever waited for it gets the right word from then on
+        wait_for("it leads", lambda: one.says("/leader") == LEADS, 3)
+        heard = [systemd.recv(1000) for _ in range(3)]
+        assert heard.count(b"WATCHDOG=1") >= 1
+        assert b"STATUS=one1 leads in term 5" in heard
+        # Its words end with its life
+        one.freeze()
+        systemd.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while systemd.recv(1000):
+                continue
+        systemd.settimeout(2.5)
+        with pytest.raises(TimeoutError):
+            systemd.recv(1000)
+
+
+@pytest.mark.parametrize("wrong", [{"allowed": ["nobody"]}, {"session_file": "/nowhere"}])
+def test_settings_that_cannot_be_used_end_it(
+    folder: Path, databases: list[Database], wrong: dict[str, object], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with zone(folder, databases, size=1) as agents:
+        one = agents[0]
+        one.stop()
+        one.config.update(wrong)
+        one.start()
+        assert one.process is not None
+        assert one.process.wait(10) == 78
+        assert f"{one.name}.json: " in capfd.readouterr().err
 
 
 def test_what_an_agent_costs(folder: Path, databases: list[Database]) -> None:

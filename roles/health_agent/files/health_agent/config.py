@@ -51,11 +51,12 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds that a question may take."""
+    """Seconds that a question may take; and for which oned may refuse a credential that may be an old one."""
 
     oned: float = 2.0
     peers: float = 1.0
     database: float = 1.0
+    refused: float = 30.0
 
 
 @dataclass(frozen=True)

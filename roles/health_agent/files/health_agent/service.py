@@ -29,8 +29,6 @@ from .peers import PeerProbe
 BEAT = 0.2
 READY_SECONDS = 3.0
 ALIVE_SECONDS = 2.0
-# A credential that oned refuses for this long may have been changed: systemd hands out the file as it is then.
-REFUSED_SECONDS = 30.0
 EX_TEMPFAIL = 75
 EX_SOFTWARE = 70
 EX_CONFIG = 78
@@ -129,7 +127,8 @@ class Service:
             self._alive_due = now + ALIVE_SECONDS
             self._systemd.tell("WATCHDOG=1")
             refused = self._oned.refused_since
-            if refused is not None and now - refused > REFUSED_SECONDS:
+            if refused is not None and now - refused > self._config.timeouts.refused:
+                # systemd hands the credential out at the start only.
                 log("oned refuses oneadmin's credential: starting again with the file as it is now")
                 os._exit(EX_TEMPFAIL)
 
