@@ -10,7 +10,7 @@ import pytest
 from lab.standin.oned.raft import RECORDED, Raft, Timers
 from lab.standin.tests.simnet import Network
 
-RUNS = 100
+RUNS = 60
 FAULTS = ("killed", "cut", "frozen")
 
 

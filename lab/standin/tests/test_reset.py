@@ -39,9 +39,11 @@ def test_connect_and_reset_ends_it_with_a_failure(solo: Oned) -> None:
 
 
 def test_connect_and_close_does_no_harm(solo: Oned) -> None:
-    for _ in range(600):
-        connect(solo).close()
-    assert solo.call("one.zone.info", 0, False)[0]
+    for _ in range(60):
+        # No more at a time than wait in its backlog: a full one makes the kernel drop the next for a second.
+        for _ in range(10):
+            connect(solo).close()
+        assert solo.call("one.zone.info", 0, False)[0]
     assert ended(solo) is None
 
 

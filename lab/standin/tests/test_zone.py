@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -253,6 +254,21 @@ def test_a_leader_that_comes_back_with_writes_pending_skips_a_record(trio: list[
     assert document(others[0], "after")[0] is True
     wait_for("the last write", lambda: names(maria, leader)[-1] == "after")
     assert maria.query(skipped, leader.name) == [(tail,)]
+
+
+def test_a_call_passed_on_to_a_leader_that_vanished_takes_ten_seconds(trio: list[Oned]) -> None:
+    leader = leader_of(trio)
+    assert leader is not None
+    assert leader.process is not None
+    other = next(server for server in trio if server is not leader)
+    leader.process.send_signal(signal.SIGSTOP)
+    started = time.monotonic()
+    answer = document(other, "x")
+    assert 9 < time.monotonic() - started < 15
+    assert (answer[0], answer[2]) == (False, 8192)
+    # One that is gone is refused at once, as long as it is remembered; the zone has another leader by now.
+    leader.kill()
+    wait_for("a write", lambda: document(other, "y")[0])
 
 
 def test_a_lost_lead_ends_a_waiting_write_without_a_text(trio: list[Oned]) -> None:
