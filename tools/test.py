@@ -100,6 +100,7 @@ def molecule() -> Iterator[Step]:
 
 
 def slow() -> Iterator[Step]:
+    yield Step("mutants", python("-m", "tests.simulator.mutants"))
     yield Step("contract-whole", python("-m", "tests.contract"), alone=True)
     yield from scenarios(every_scenario() & SLOW)
 

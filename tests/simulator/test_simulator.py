@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.nebula.ha.plugins.module_utils.zone.judge import judge
 from ansible_collections.nebula.ha.plugins.module_utils.zone.problems import CODES
 
-from . import oracle, world
+from . import mutants, oracle, world
 from .run import Case, Score, case, caught, differences, faults, run, verdict_on
 
 ZONES = int(os.environ.get("SIMULATOR_ZONES", "10000"))
@@ -80,3 +80,44 @@ def test_a_mistake_is_seen() -> None:
     assert any("healthy" in fault for fault in faults(other, hopeful))
     assert caught([item], lambda *_arguments, **_named: silent)
     assert not caught([item, other], judge)
+
+
+SOURCE = """
+def lower(a: int, b: int = 1) -> int:
+    if a < b and not a == 7:
+        return a
+    log(a)
+    return b
+"""
+
+
+def test_mutants_of_every_kind_are_made() -> None:
+    made = {name: ast.unparse(tree) for name, tree in mutants.mutants(SOURCE)}
+    assert len(set(made.values())) == len(made) and ast.unparse(ast.parse(SOURCE)) not in made.values()
+    for name in (
+        "lower: a < b -> a <= b",
+        "lower: a < b -> a >= b",
+        "lower: a < b and (not a == 7) -> a < b or not a == 7",
+        "lower: a < b and (not a == 7) -> a < b",
+        "lower: not a == 7 -> a == 7",
+        "lower: 7 -> 8",
+        "lower: 1 -> 0",
+        "lower: if a < b and (not a == 7): -> if True:",
+        "lower: if a < b and (not a == 7): -> if False:",
+        "lower: return a -> return None",
+        "lower: log(a) -> pass",
+    ):
+        assert name in made
+
+
+def test_a_mutant_is_caught_by_a_test_or_by_a_zone() -> None:
+    source = mutants.SOURCE.read_text(encoding="utf-8")
+    sound = mutants.built(ast.parse(source))
+    blind = mutants.built(ast.parse(source.replace("if len(self.distinct) > 1:", "if False:")))
+    cases = [case(seed) for seed in range(200)]
+    tests = mutants.calls()
+    assert len(tests) > 100
+    assert not mutants.fails(sound, tests, cases)
+    assert mutants.fails(blind, [], cases)
+    assert mutants.fails(blind, tests, [])
+    assert mutants.breaks(ast.parse("judge = nothing"), [], [])

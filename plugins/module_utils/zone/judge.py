@@ -772,26 +772,16 @@ def _machine_problems(name: str, machine: MachineFacts) -> list[Problem]:
     if not machine.writable:
         found.append(problem("database_dead", name, f"The database of {name} {_database(machine)}."))
     if machine.disk_full:
-        found.append(
-            problem("disk_full", name, f"The disk of {name} is full: {_bytes(machine.disk_free or 0)} are left.")
-        )
+        left = (machine.disk_free or 0) / 2**20
+        found.append(problem("disk_full", name, f"The disk of {name} is full: {left:.1f} MiB are left."))
     return found
 
 
-def _bytes(number: int) -> str:
-    value = float(number)
-    for unit in ("B", "KiB"):
-        if value < 1024:
-            return f"{value:.3g} {unit}"
-        value /= 1024
-    return f"{value:.4g} MiB"
-
-
 def _state(problems: Sequence[Problem], serving: bool) -> Health:
-    weights = {item.severity for item in problems}
-    if not serving or Severity.FATAL in weights:
+    """What is fatal keeps writes from being served, and nothing else does."""
+    if not serving:
         return Health.NO_SERVICE
-    return Health.DEGRADED if Severity.WARNING in weights else Health.HEALTHY
+    return Health.DEGRADED if any(item.severity is Severity.WARNING for item in problems) else Health.HEALTHY
 
 
 def _no_zone(
@@ -849,7 +839,7 @@ def _no_zone(
         leader_endpoint=None,
         term=None,
         index=None,
-        quorum=(len(expected) or 1) // 2 + 1,
+        quorum=len(expected) // 2 + 1,
         answering=sum(1 for answer in answers if answer.raft is not None),
         following=0,
         servers=tuple(rows),

@@ -591,6 +591,27 @@ SITUATIONS: dict[str, tuple[list[Answer], list[ExpectedServer], Health, str | No
         "fe1",
         ["no_quorum", "database_dead", "even_servers"],
     ),
+    "one that said nothing at all": (
+        [Answer(endpoint(0)), down(1)],
+        expected(3),
+        Health.NO_SERVICE,
+        None,
+        ["no_zone", "server_unreachable"],
+    ),
+    "a machine does not know its credentials": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3)],
+        [],
+        Health.HEALTHY,
+        "fe1",
+        [],
+    ),
+    "a host that was not asked": (
+        [up(0, LEADER, Z3), up(1, FOLLOWER, Z3), up(2, FOLLOWER, Z3)],
+        expected(4),
+        Health.DEGRADED,
+        "fe1",
+        ["server_missing"],
+    ),
     "of two servers the leader's database is dead": (
         [up(0, LEADER, Z2), up(1, FOLLOWER, Z2)],
         [],
@@ -704,6 +725,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "a zone of one with Raft, without its database": {"machines": machines(REFUSES)},
     "a zone of one with its machine well": {"machines": {LOCAL: FINE}},
     "the only follower's database is dead": {"machines": machines(FINE, DEAD)},
+    "a machine does not know its credentials": {"machines": machines(FINE, FINE, replace(FINE, credentials=None))},
     "of two servers the leader's database is dead": {"machines": machines(DEAD, FINE)},
     "one that asks for votes has a dead database": {"machines": machines(FINE, FINE, DEAD)},
     "a log that stands still because its database is dead": {
