@@ -53,8 +53,10 @@ def plan(term: str | None, units: Mapping[str, Unit], hooks_term: str | None) ->
         # A package that is not installed, and a unit that somebody masked.
         if name not in units or units[name].load != "loaded":
             continue
-        if units[name].active not in RUNS or (name == HOOKS and hooks_term != term):
+        if units[name].active not in RUNS:
             orders.append(Order("start", name))
+        elif name == HOOKS and hooks_term != term:
+            orders.append(Order("restart", name))
     return orders
 
 
