@@ -29,8 +29,6 @@ class LeadsFile:
         if self._term is not None or leading.leads:
             self._confirmed = max(self._confirmed, leading.confirmed)
         run = services_run(leading, self._confirmed, now, limits)
-        if not run:
-            self._confirmed = NEVER
         # Unconfirmed, the last confirmed term stays in it.
         wanted = (str(leading.term) if leading.leads else self._term) if run else None
         if wanted == self._term:
