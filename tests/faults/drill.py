@@ -182,7 +182,7 @@ class Drill:
         """Run one: whole before, struck under the client, healed, and whole again."""
         site = self._site
         before = self._look_before()
-        struck, prefix = before.leading, f"drill-{case}-"
+        struck, prefix = before.leading, f"drill-{case}-{time.time_ns()}-"
         survivors = {name: endpoint for name, endpoint in site.endpoints.items() if name != struck}
         balancer = site.lab.host(site.active())
         address = str(site.lab.host(struck).address)
