@@ -49,9 +49,9 @@ def free_port(address: str = "127.0.0.1") -> int:
 def rendered(role: str, template: str, given: Mapping[str, Any]) -> str:
     """A role's template with its defaults and the values of a test; every other variable is an error."""
     folder = ROOT / "roles" / role
-    known = yaml.safe_load((folder / "defaults/main.yml").read_text()) | yaml.safe_load(
-        (folder / "vars/main.yml").read_text()
-    )
+    known: dict[str, Any] = {}
+    for path in (folder / "defaults/main.yml", folder / "vars/main.yml"):
+        known |= yaml.safe_load(path.read_text()) if path.exists() else {}
     environment = jinja2.Environment(  # noqa: S701  # no page, a configuration
         trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )

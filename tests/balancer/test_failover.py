@@ -38,7 +38,9 @@ def ended(said: dict[str, Any]) -> list[str]:
 def test_no_oned_ends_of_masses_of_aborts_during_failovers(tmp_path: Path) -> None:
     """A server that is marked down has its connections reset, some before it has taken them: the rule drops those."""
     rules = tmp_path / "reset-guard.nft"
-    rules.write_text(rendered("reset_guard", "reset-guard.nft.j2", {"reset_guard_port": PORT}))
+    guard = rendered("reset_guard", "rules.nft.j2", {"reset_guard_port": PORT})
+    told = {"nft_table_name": "reset_guard", "nft_table_priority": "filter - 10", "nft_table_rules": guard}
+    rules.write_text(rendered("nft_table", "table.nft.j2", told))
     said = failovers(tmp_path, f"nft --file {rules}; {COUNTED}")
     assert said["aborted"] > 1000
     assert ended(said) == []
