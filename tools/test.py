@@ -2,9 +2,8 @@
 
     python tools/test.py SUITE...        the suites are the keys of SUITES; a step can be named too
 
-Every step runs, so that one run shows every fault. Those without machines run side by side, then those whose machines
-mostly wait for each other; the others each alone, as they measure. A step's output is kept in tests/output/NAME.log; a
-failed step's is printed too.
+Every step runs, so that one run shows every fault. Those that compute run side by side, then those that mostly wait;
+the others each alone, as they measure. A step's output is kept in tests/output/NAME.log; a failed step's is printed too.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Step:
     name: str
     command: list[str]
     alone: bool = False  # it has machines, and bounds in seconds
-    waits: bool = False  # it may run beside machines that wait more than they work
+    waits: bool = False  # it waits more than it works, as its machines or programs do
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,8 @@ def lint() -> Iterator[Step]:
 
 def unit() -> Iterator[Step]:
     folders = ("unit", "client", "contract", "drift", "faults", "simulator", "zone")
-    # The longer first: both wait more than they work.
-    yield Step("agent", pytest("tests/agent"))
-    yield Step("balancer", pytest("tests/balancer"))
+    yield Step("agent", pytest("tests/agent"), waits=True)
+    yield Step("balancer", pytest("tests/balancer"), waits=True)
     yield Step("unit", pytest(*existing(*(f"tests/{name}" for name in folders))))
 
 
@@ -153,8 +151,9 @@ def run_all(steps: list[Step]) -> dict[str, Outcome]:
     """Every outcome by name: first the steps that bear company, as many at once as there are processors."""
     companies = [[step for step in steps if not step.alone and step.waits == waits] for waits in (False, True)]
     outcomes: dict[str, Outcome] = {}
-    for together in companies:
-        with ThreadPoolExecutor(os.cpu_count()) as lanes:
+    # Who waits leaves room for one more.
+    for together, more in zip(companies, (0, 1), strict=True):
+        with ThreadPoolExecutor((os.cpu_count() or 1) + more) as lanes:
             outcomes |= dict(zip((step.name for step in together), lanes.map(run, together), strict=True))
     return outcomes | {step.name: run(step) for step in steps if step.alone}
 

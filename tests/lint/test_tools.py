@@ -58,10 +58,11 @@ def test_what_measures_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(test, "OUTPUT", tmp_path)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     measures = [test.Step(name, command, alone=True) for name in ("e", "f")]
-    waits = [test.Step(name, command, waits=True) for name in ("c", "d")]
+    # One more of those that wait than there are processors.
+    waits = [test.Step(name, command, waits=True) for name in ("c", "d", "x")]
     others = [test.Step(name, command) for name in ("a", "b")]
-    assert "".join(test.run_all([*measures, *waits, *others])) == "abcdef"
-    assert "".join(log.read_text().split()) == "0011" + "0011" + "01" + "01"
+    assert "".join(test.run_all([*measures, *waits, *others])) == "abcdxef"
+    assert "".join(log.read_text().split()) == "0011" + "000111" + "01" + "01"
 
 
 def test_a_scenario_with_machines_runs_alone() -> None:
