@@ -3,7 +3,7 @@
     python tools/test.py SUITE...        the suites are the keys of SUITES; a step can be named too
 
 Every step runs, so that one run shows every fault. Those that compute run side by side, then those that mostly wait;
-the others each alone, as they measure. A step's output is kept in tests/output/NAME.log; a failed step's is printed too.
+the others each alone, as they measure. A step's output is in tests/output/NAME.log; a failed step's is printed too.
 """
 
 from __future__ import annotations
