@@ -52,7 +52,7 @@ def test_a_failed_step_fails_the_run_and_the_others_still_run(
 def test_what_measures_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     script = (
-        "import sys, time; log = open(sys.argv[1], 'a', 1); print(0, file=log); time.sleep(0.3); print(1, file=log)"
+        "import sys, time; log = open(sys.argv[1], 'a', 1); print(0, file=log); time.sleep(1); print(1, file=log)"
     )
     command = [sys.executable, "-c", script, str(log)]
     monkeypatch.setattr(test, "OUTPUT", tmp_path)
